@@ -1,0 +1,60 @@
+-- What is measured, and the project's goals for it.
+--
+-- A row is one program of every contestant (or, for "start", one command line). It reports
+-- figures; a figure has
+--   key        its name in the program's output
+--   what       its name in the table, the unit last
+--   floor      where there is no floor: the figure of neap's own that stands in its place
+--   more       true where more is better
+--   goal       what the ratio to the floor, or the figure itself, should be: see goals.lua
+--   ahead_of   the peers that neap should be ahead of: a list, or "every"
+--   asyncio    how many times as good as asyncio's it should be
+-- Every figure with a `what` should also be ahead of uvloop's.
+local rows = {
+  {
+    name = "switch",
+    {key = "switch_ns", what = "sleep(0), 1,000 tasks, ns", goal = {at_most = 1.3}, asyncio = 10},
+    {key = "switch_alone_ns", what = "sleep(0), one task, ns", goal = {at_most = 2}, asyncio = 10},
+  },
+  {
+    name = "spawn",
+    {key = "spawn_ns", what = "create and await, ns", goal = {below = 1}, asyncio = 10},
+  },
+  {
+    name = "sleepers",
+    {key = "sleepers_cpu_us", what = "making one, CPU us", asyncio = 10},
+    {key = "sleepers_rss_bytes", what = "resident at the peak, bytes", goal = {at_most = 1.15}},
+    {key = "sleepers_malloc_bytes", what = "malloc, Lua's too, bytes", goal = {at_most = 1.15}},
+    {key = "sleepers_lua_bytes", what = "Lua's count, bytes"},
+    {key = "sleepers_left_bytes", what = "left when all ended, bytes", goal = {under = 1}},
+  },
+  {
+    name = "timers",
+    {key = "timers_cpu_us", what = "random sleep, CPU us", ahead_of = "every", asyncio = 10},
+  },
+  {
+    name = "cancel",
+    {key = "cancel_cpu_us", what = "cancel / make, CPU us", floor = "cancel_make_cpu_us",
+      ahead_of = "every", asyncio = 10},
+    {key = "cancel_whole_cpu_us", what = "make and cancel, CPU us", ahead_of = "every", asyncio = 10},
+  },
+  {
+    name = "echo",
+    {key = "echo_64_requests_per_s", what = "64 B, requests/s", more = true,
+      goal = {at_least = 0.9}, ahead_of = {"go", "luv", "luv-jit"}},
+    {key = "echo_64_server_cpu_us", what = "64 B, server CPU us"},
+    {key = "echo_16384_requests_per_s", what = "16 KiB, requests/s", more = true,
+      goal = {at_least = 0.9}, ahead_of = {"go", "luv", "luv-jit"}},
+    {key = "echo_16384_server_cpu_us", what = "16 KiB, server CPU us"},
+  },
+  {
+    name = "start",
+    {key = "start_ms", what = "start to end, ms", goal = {over_floor = 3, unit = "ms"}},
+    {key = "start_peak_rss_kb", what = "resident at the peak, KB"},
+    {key = "rest_rss_kb", what = "resident at rest, KB"},
+    {key = "rest_private_kb", what = "private at rest, KB", goal = {over_floor = 150, unit = "KB"}},
+    {key = "rest_malloc_kb", what = "malloc at rest, KB"},
+  },
+}
+
+return rows

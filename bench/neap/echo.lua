@@ -1,0 +1,14 @@
+-- A TCP echo server. Prints its port, and ends by itself after two minutes.
+local neap = require "neap"
+
+local chunk_bytes <const>, limit_s <const> = 64 * 1024, 120
+
+local server <close> = assert(neap.start_server(function(stream)
+  for chunk in stream.read_some, stream, chunk_bytes do
+    if not stream:write(chunk) then break end
+  end
+end, "127.0.0.1", 0))
+
+print(server.port)
+io.stdout:flush()
+neap.sleep(limit_s)

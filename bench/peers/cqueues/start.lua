@@ -1,0 +1,4 @@
+local loop = require("cqueues").new()
+
+loop:wrap(function() end)
+assert(loop:loop())

@@ -1,0 +1,18 @@
+local meter = require "meter"
+local sched = require "sched"
+
+local n = meter.count(1000000)
+
+local function sleeper() sched.sleep(3600) end
+
+sched.run(function()
+  collectgarbage()
+  local rss = meter.rss_bytes()
+  local begin = meter.cpu_s()
+  for _ = 1, n do sched.create_task(sleeper) end
+  sched.sleep(0) -- they start, and sleep
+  meter.report("sleepers_cpu_us", (meter.cpu_s() - begin) / n * 1e6)
+  meter.report("sleepers_rss_bytes", (meter.peak_rss_bytes() - rss) / n)
+  io.stdout:flush()
+  os.exit(0, false)
+end)

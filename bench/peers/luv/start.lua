@@ -1,0 +1,3 @@
+local sched = require "sched"
+
+sched.run(function() end)

@@ -1,0 +1,113 @@
+--- Task groups: a block that ends when all the tasks made in it have ended.
+local core = require "neap.core"
+
+---@class neap.TaskGroup
+---@field errors any[] every error of a child or of the body, in the order of time
+local TaskGroup = { __name = "neap.TaskGroup" }
+TaskGroup.__index = TaskGroup
+
+local function record(group, err)
+  group.error_count = group.error_count + 1
+  group.errors[group.error_count] = err
+end
+
+local function cancel_children(group)
+  for task in pairs(group.children) do task:cancel() end
+end
+
+local function on_child_done(group, task)
+  group.children[task] = nil
+  group.count = group.count - 1
+  if task:failed() then
+    record(group, task:exception())
+    if group.state == "open" then
+      group.state = "failing"
+      group.scope:cancel()
+      cancel_children(group)
+    end
+  end
+  if group.count == 0 and group.empty then group.empty:set_result() end
+end
+
+--- Opens a group, as a `<close>` variable. The first error of a child cancels the others and the
+--- body; the block then waits for all, and raises that very error.
+---@return neap.TaskGroup
+local function new()
+  local group = {
+    state = "open", children = {}, count = 0, errors = {}, error_count = 0,
+    scope = core.CancelScope(),
+  }
+  group.on_done = function(task) on_child_done(group, task) end
+  return setmetatable(group, TaskGroup)
+end
+
+--- Makes a task in the group. Raises once the group is shutting down.
+---@param fn function|thread
+---@return neap.Task
+function TaskGroup:create_task(fn, ...)
+  if self.state ~= "open" then
+    core.misuse(("create_task: the task group is %s")
+      :format(self.state == "closed" and "finished" or "shutting down"))
+  end
+  local task = core.create_task_at(2, fn, ...)
+  self.children[task] = true
+  self.count = self.count + 1
+  task:add_done_callback(self.on_done)
+  return task
+end
+
+--- Cancels the children and the body. May be called twice, and after the end.
+function TaskGroup:cancel()
+  if self.state == "closed" then return end
+  self.state = "cancelled"
+  self.scope:cancel()
+  cancel_children(self)
+end
+
+local function wait_for_children(group)
+  while group.count > 0 do
+    group.empty = core.Future()
+    core.await(group.empty)
+  end
+end
+
+local function wait_shielded(group)
+  local shield <close> = core.shielded()
+  wait_for_children(group)
+end
+
+local function report_later_errors(group)
+  for i = 2, group.error_count do
+    core.get_event_loop():call_exception_handler {
+      message = "a task group failed more than once", exception = group.errors[i],
+    }
+  end
+end
+
+function TaskGroup.__close(group, err)
+  local body_failed = err ~= nil and not core.is(err, core.CancelledError)
+  if body_failed then record(group, err) end
+  if err ~= nil then
+    if group.state == "open" then group.state = "failing" end
+    cancel_children(group)
+  end
+  local waited, cancelled = pcall(wait_for_children, group)
+  if not waited then
+    cancel_children(group)
+    wait_shielded(group)
+  end
+  group.state = "closed"
+  group.scope:close()
+  if group.error_count > 0 then
+    report_later_errors(group)
+    if group.errors[1] ~= err then error(group.errors[1], 0) end
+  elseif not waited and err == nil and core.is_cancelled() then
+    error(cancelled, 0)
+  end
+end
+
+function TaskGroup:__tostring()
+  return ("<TaskGroup %s, tasks %d, errors %d>"):format(self.state, self.count, self.error_count)
+end
+
+return { TaskGroup = new }

@@ -1,0 +1,187 @@
+--- Servers: a task for each connection.
+local core = require "neap.core"
+
+local ACCEPT_PAUSE_S <const> = 1
+
+---@class neap.Server
+---@field port integer the port it listens on
+local Server = { __name = "neap.Server" }
+Server.__index = Server
+
+local function report(message, err, task)
+  core.get_event_loop():call_exception_handler {
+    message = message, exception = err, task = task,
+    traceback = task and task:get_stack(), made_at = task and task:made_at(),
+  }
+end
+
+local function end_if_done(server)
+  if server.closing and server.busy == 0 and not server.ended:done() then
+    if server.grace_task then server.grace_task:cancel() end
+    server.ended:set_result(true)
+  end
+end
+
+local function on_handler_done(server, task)
+  local stream = server.streams[task]
+  server.streams[task] = nil
+  server.busy = server.busy - 1
+  stream:close()
+  if task:failed() then report("a connection handler failed", task:exception(), task) end
+  end_if_done(server)
+end
+
+local function handle(server, stream)
+  local task = core.create_task(server.handler, stream)
+  server.streams[task] = stream
+  server.busy = server.busy + 1
+  task:add_done_callback(server.on_handler_done)
+end
+
+--- Without descriptors connections wait in the kernel: that is told once, and tried again.
+local function accept_all(server, listener)
+  local starved = false
+  while true do
+    local stream, err = listener:accept()
+    if stream then
+      starved = false
+      handle(server, stream)
+    elseif err then
+      if not starved then report("a server cannot accept connections", err) end
+      starved = true
+      core.sleep(ACCEPT_PAUSE_S)
+    else
+      return
+    end
+  end
+end
+
+local function on_accepter_done(server)
+  server.busy = server.busy - 1
+  server:close()
+end
+
+local function make(handler, listeners, options)
+  local server = setmetatable({
+    handler = handler, listeners = listeners, streams = {}, busy = 0, ended = core.Future(),
+  }, Server)
+  server.port = select(2, listeners[1]:address())
+  server.on_handler_done = function(task) on_handler_done(server, task) end
+  server.on_accepter_done = function() on_accepter_done(server) end
+  if not options or options.start_serving ~= false then server:start_serving() end
+  return server
+end
+
+--- Begins to accept, if `start_serving = false` has put that off. Until then connections wait in the
+--- kernel.
+function Server:start_serving()
+  if self.closing then core.misuse "start_serving: the server is closed" end
+  if self.started then return end
+  self.started = true
+  for _, listener in ipairs(self.listeners) do
+    local task = core.create_task(accept_all, self, listener)
+    task:set_name("server on port " .. self.port)
+    task:add_done_callback(self.on_accepter_done)
+    self.busy = self.busy + 1
+  end
+end
+
+--- The address of the first socket it listens on.
+---@return string host
+---@return integer port
+function Server:address()
+  return self.listeners[1]:address()
+end
+
+--- Whether it accepts connections.
+---@return boolean
+function Server:is_serving()
+  return self.started == true and not self.closing
+end
+
+local function cancel_handlers(server)
+  for task in pairs(server.streams) do task:cancel() end
+end
+
+local function cancel_later(server, seconds)
+  if server.grace_task then server.grace_task:cancel() end
+  server.grace_task = core.create_task(function()
+    core.sleep(seconds)
+    cancel_handlers(server)
+  end)
+end
+
+--- Stops accepting; the handlers may go on for `grace` seconds (0) and are then cancelled. Waits for
+--- nothing. May be called again, with less grace.
+---@param grace number?
+---@return true
+function Server:close(grace)
+  if grace ~= nil and (type(grace) ~= "number" or grace ~= grace) then
+    core.misuse "bad argument #1 to 'close' (the grace is not a number of seconds)"
+  end
+  if not self.closing then
+    self.closing = true
+    for _, listener in ipairs(self.listeners) do listener:close() end
+  end
+  if not grace or grace <= 0 then
+    cancel_handlers(self)
+  elseif next(self.streams) then
+    cancel_later(self, grace)
+  end
+  end_if_done(self)
+  return true
+end
+
+--- Closes every connection, behind what was written to it.
+function Server:close_clients()
+  for _, stream in pairs(self.streams) do stream:close() end
+end
+
+--- Closes every connection at once.
+function Server:abort_clients()
+  for _, stream in pairs(self.streams) do stream:abort() end
+end
+
+--- Waits until the server was closed and all its handlers have ended.
+---@return true
+function Server:wait_closed()
+  return core.await(self.ended)
+end
+
+--- Serves until it is closed; cancelling this closes it.
+function Server:serve_forever()
+  core.check_awaiting "serve_forever"
+  if self.closing then core.misuse "serve_forever: the server is closed" end
+  if self.serving then core.misuse "serve_forever: the server is being served already" end
+  self.serving = true
+  self:start_serving()
+  local closing <close> = self
+  self:wait_closed()
+end
+
+--- The end of a block: closes it, and waits for the handlers that this cancels.
+function Server:__close()
+  self:close()
+  if not coroutine.isyieldable() then return end
+  local shield <close> = core.shielded()
+  self:wait_closed()
+end
+
+function Server:__tostring()
+  local host, port = self:address()
+  return ("<Server on %s port %d%s>"):format(host, port, self.closing and ", closed" or "")
+end
+
+--- Listens on a port, 0 being a free one, and runs `handler(stream)` as a task for each connection. Its
+--- stream is closed when it ends; its error goes to the exception handler. Without a host it listens
+--- on every address of the machine. The server is a `<close>` value.
+---@type fun(handler: fun(stream: neap.Stream), host: string?, port: integer, options: neap.ServerOptions?): neap.Server?, neap.OSError?, string?
+local start_server = core.start_server_with(make)
+
+---@class neap.ServerOptions
+---@field backlog integer? how many connections may wait in the kernel (128)
+---@field limit integer? bytes of a line that is read from a connection (65536)
+---@field nodelay boolean? send small writes at once (true)
+---@field start_serving boolean? begin to accept now (true)
+
+return { start_server = start_server }

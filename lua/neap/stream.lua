@@ -1,0 +1,34 @@
+--- Connections. Streams are written in C (src/io/stream.c); this is what they offer.
+local core = require "neap.core"
+
+--- Reads like one of Lua's files, from one task at a time. What the outside does is returned as
+--- `nil, err, code`, the end of file as nil; what the program does wrong is raised. A `<close>` value.
+---@class neap.Stream
+---@field read fun(self, ...: string|integer): ... "l" (the default), "L", "n", "a", or a count of bytes
+---@field lines fun(self, ...: string|integer): fun(): ... raises what fails, and leaves the stream open
+---@field readline fun(self): string?, neap.OSError?, string? a line with its newline
+---@field readexactly fun(self, n: integer): string?, neap.OSError?, string?
+---@field readuntil fun(self, separator: string|string[]): string?, neap.OSError?, string?
+---@field read_some fun(self, max: integer?): string?, neap.OSError?, string? what is there, or comes next
+---@field at_eof fun(self): boolean whether it has ended and all was read
+---@field write fun(self, ...: string|number): neap.Stream?, neap.OSError?, string? waits above the high-water mark
+---@field drain fun(self): neap.Stream?, neap.OSError?, string? waits while `write` would
+---@field set_write_limits fun(self, high: integer?, low: integer?) in bytes (65536, a quarter of `high`)
+---@field shutdown fun(self): true?, neap.OSError?, string? ends the sending side
+---@field close fun(self): true sends what was written, then closes; waits for nothing
+---@field abort fun(self) closes at once
+---@field is_closing fun(self): boolean
+---@field wait_closed fun(self): true?, neap.OSError?, string? waits until all was sent
+---@field peer_address fun(self): string, integer
+---@field local_address fun(self): string, integer
+
+---@class neap.ConnectionOptions
+---@field limit integer? bytes of a line (65536)
+---@field nodelay boolean? send small writes at once (true)
+---@field local_addr { [1]: string, [2]: integer? }? numeric host and port to connect from
+
+--- Connects over TCP; the addresses of the host are tried one after another.
+---@type fun(host: string, port: integer, options: neap.ConnectionOptions?): neap.Stream?, neap.OSError?, string?
+local open_connection = core.open_connection
+
+return { open_connection = open_connection }

@@ -1,0 +1,248 @@
+--- Tasks in company: gather, wait, as_completed, wait_for, shield, move_on_after.
+local core = require "neap.core"
+
+local M = {}
+
+--- When `wait` returns: once all are done, once one is, or once one has failed.
+M.ALL_COMPLETED = "ALL_COMPLETED"
+M.FIRST_COMPLETED = "FIRST_COMPLETED"
+M.FIRST_EXCEPTION = "FIRST_EXCEPTION"
+
+-- As numbered in src/core/await.c.
+local MODES <const> = { ALL_COMPLETED = 0, FIRST_COMPLETED = 1, FIRST_EXCEPTION = 2 }
+local FIRST_FAILURE <const> = 3
+
+local function is_startable(value)
+  local kind = type(value)
+  if kind == "function" or kind == "thread" then return true end
+  local meta = getmetatable(value)
+  return type(meta) == "table" and meta.__call ~= nil
+end
+
+local function bad_argument(call, index, wanted, got)
+  core.misuse(("bad argument #%d to '%s' (%s expected, got %s)")
+    :format(index, call, wanted, got == nil and "no value" or type(got)))
+end
+
+local function check_list(call, list)
+  if type(list) ~= "table" or getmetatable(list) ~= nil then
+    bad_argument(call, 1, "list of tasks", list)
+  end
+end
+
+local function check_awaitables(call, list, count)
+  for i = 1, count do
+    local value = list[i]
+    if not core.isfuture(value) and not is_startable(value) then
+      bad_argument(call, i, "task, future, function or coroutine", value)
+    end
+  end
+end
+
+--- The tasks of a list in its order, functions and coroutines started. What was given twice is one
+--- task. `level` is that of the caller outside neap.
+local function start_all(list, count, level)
+  local tasks, started, made = {}, {}, {}
+  for i = 1, count do
+    local value = list[i]
+    local task = made[value]
+    if core.isfuture(value) then
+      task = value
+    elseif not task then
+      task = core.create_task_at(level + 1, value)
+      made[value] = task
+      started[#started + 1] = task
+    end
+    tasks[i] = task
+  end
+  return tasks, started
+end
+
+local function without_doubles(tasks)
+  local seen, list = {}, {}
+  for _, task in ipairs(tasks) do
+    if not seen[task] then
+      seen[task] = true
+      list[#list + 1] = task
+    end
+  end
+  return list
+end
+
+local function cancel_all(tasks, message)
+  for _, task in ipairs(tasks) do
+    if not task:done() then task:cancel(message) end
+  end
+end
+
+local function wait_shielded(tasks)
+  local shield <close> = core.shielded()
+  core.wait_many(tasks, MODES.ALL_COMPLETED)
+end
+
+local function first_value(task)
+  return (task:result())
+end
+
+local function outcome(task)
+  local ok, value = pcall(first_value, task)
+  return value, not ok
+end
+
+--- Waits for all of them, and returns one list, in order, with `n`, of each one's first value.
+---
+--- If one fails, its error is raised: what gather itself started is cancelled and waited for first;
+--- tasks that were passed in go on. With `return_exceptions` errors stand in the list instead.
+--- Cancelling the caller cancels all of them.
+---@param ... any tasks, futures, functions or coroutines; or one list of them with options
+---@return table
+function M.gather(...)
+  local list, count = ..., select("#", ...)
+  if count == 1 and type(list) == "table" and getmetatable(list) == nil then
+    count = #list
+  else
+    list = { ... }
+  end
+  core.check_awaiting "gather"
+  check_awaitables("gather", list, count)
+  local tasks, started = start_all(list, count, 2)
+  local mode = list.return_exceptions and MODES.ALL_COMPLETED or FIRST_FAILURE
+  local waited, trigger = pcall(core.wait_many, tasks, mode)
+  if not waited then
+    local cancelled <const> = trigger
+    cancel_all(tasks)
+    wait_shielded(tasks)
+    error(cancelled, 0)
+  end
+  if trigger > 0 then
+    cancel_all(started)
+    wait_shielded(started)
+    for _, task in ipairs(started) do
+      if task ~= tasks[trigger] and task:cancelled() then pcall(task.result, task) end
+    end
+    return tasks[trigger]:result()
+  end
+  local results = { n = count }
+  for i = 1, count do
+    results[i] = outcome(tasks[i])
+  end
+  return results
+end
+
+--- Waits for the tasks of a list, and returns two lists, done and pending, in the order given. It
+--- cancels nothing and raises no TimeoutError. Functions become tasks.
+---@param list { timeout: number?, return_when: string? } and the tasks
+---@return table done
+---@return table pending
+function M.wait(list)
+  check_list("wait", list)
+  local count = #list
+  if count == 0 then core.misuse "bad argument #1 to 'wait' (the list is empty)" end
+  local mode = MODES[list.return_when or M.ALL_COMPLETED]
+  if not mode then
+    core.misuse(("bad argument #1 to 'wait' (invalid return_when '%s')")
+      :format(tostring(list.return_when)))
+  end
+  core.check_awaiting "wait"
+  check_awaitables("wait", list, count)
+  local tasks = without_doubles(start_all(list, count, 2))
+  core.wait_many(tasks, mode, list.timeout)
+  local done, pending = {}, {}
+  for _, task in ipairs(tasks) do
+    local side = task:done() and done or pending
+    side[#side + 1] = task
+  end
+  return done, pending
+end
+
+--- Iterates over the tasks of a list in the order in which they end. `timeout` in the list limits the
+--- whole: a TimeoutError comes out of the iteration.
+---@param list { timeout: number? } and the tasks
+---@return fun(): any
+function M.as_completed(list)
+  check_list("as_completed", list)
+  core.check_awaiting "as_completed"
+  check_awaitables("as_completed", list, #list)
+  local tasks = without_doubles(start_all(list, #list, 2))
+  local ended, given, waiter = {}, 0, nil
+  local function on_done(task)
+    ended[#ended + 1] = task
+    if waiter and not waiter:done() then waiter:set_result() end
+  end
+  for _, task in ipairs(tasks) do task:add_done_callback(on_done) end
+  local deadline = list.timeout and core.get_running_loop():time() + list.timeout
+  return function()
+    if given == #tasks then return nil end
+    while not ended[given + 1] do
+      local limit <close> = core.timeout_at(deadline)
+      waiter = core.Future()
+      core.await(waiter)
+    end
+    given = given + 1
+    return ended[given]
+  end
+end
+
+local function raise_timeout(seconds)
+  error(core.TimeoutError(("the time limit of %.14g s was exceeded"):format(seconds)), 0)
+end
+
+--- At no time left only what is done already counts; a task that is not is cancelled, and its end
+--- waited for.
+local function wait_for_nothing(awaitable, seconds)
+  if not core.isfuture(awaitable) then raise_timeout(seconds) end
+  if not awaitable:done() and awaitable.cancelling then
+    awaitable:cancel()
+    core.wait_many({ awaitable }, MODES.ALL_COMPLETED)
+  end
+  if not awaitable:done() or awaitable:cancelled() then raise_timeout(seconds) end
+  return awaitable:result()
+end
+
+--- Awaits with a time limit, in the same task: TimeoutError when it is over, after the cleanup of what
+--- was awaited. nil is no limit; at 0 or less a function is not called.
+---@param awaitable any
+---@param seconds number?
+function M.wait_for(awaitable, seconds, ...)
+  if not core.isfuture(awaitable) and not is_startable(awaitable) then
+    bad_argument("wait_for", 1, "task, future, function or coroutine", awaitable)
+  end
+  if seconds == nil then return core.await(awaitable, ...) end
+  if type(seconds) ~= "number" or seconds ~= seconds then
+    bad_argument("wait_for", 2, "number of seconds", seconds)
+  end
+  core.check_awaiting "wait_for"
+  if seconds <= 0 then return wait_for_nothing(awaitable, seconds) end
+  local limit <close> = core.timeout(seconds)
+  return core.await(awaitable, ...)
+end
+
+--- An awaitable that may be cancelled without cancelling `awaitable`, which goes on. A function is
+--- started at once.
+---@param awaitable any
+---@return fun(): any
+function M.shield(awaitable)
+  core.check_awaiting "shield"
+  if not core.isfuture(awaitable) then
+    if not is_startable(awaitable) then
+      bad_argument("shield", 1, "task, future, function or coroutine", awaitable)
+    end
+    awaitable = core.create_task_at(2, awaitable)
+  end
+  return function()
+    core.wait_many({ awaitable }, MODES.ALL_COMPLETED)
+    return awaitable:result()
+  end
+end
+
+--- Calls `fn(...)` for at most so long: true and its values, or false when time was over.
+---@param seconds number?
+---@param fn function
+---@return boolean completed
+---@return any ...
+function M.move_on_after(seconds, fn, ...)
+  if not is_startable(fn) then bad_argument("move_on_after", 2, "function", fn) end
+  return core.CancelScope { timeout = seconds }:run(fn, ...)
+end
+
+return M

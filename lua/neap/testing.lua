@@ -1,0 +1,36 @@
+--- For specs: time that jumps, and what is left behind.
+local core = require "neap.core"
+
+local M = {}
+
+local clock_scope <const> = setmetatable({}, { __close = function() core.set_virtual_clock(false) end })
+
+--- From here on time is virtual: it stands still while any task can run, and jumps to the next
+--- deadline when none can. Real time again at the end of the block (as a `<close>` variable) or spec.
+function M.virtual_clock()
+  core.set_virtual_clock(true)
+  return clock_scope
+end
+
+--- What the process holds now: a table of counts `tasks`, `handles`, `fds` and `children`.
+---@return table<string, integer>
+function M.census()
+  local census = core.census()
+  census.tasks = #core.all_tasks()
+  return census
+end
+
+--- What `now` has more than `before`, in words; nil if it has nothing more.
+---@param before table<string, integer>
+---@param now table<string, integer>
+---@return string?
+function M.difference(before, now)
+  local more = {}
+  for _, kind in ipairs { "tasks", "handles", "fds", "children" } do
+    local count = now[kind] - before[kind]
+    if count > 0 then more[#more + 1] = ("%d %s"):format(count, kind) end
+  end
+  return more[1] and table.concat(more, ", ")
+end
+
+return M

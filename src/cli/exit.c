@@ -1,0 +1,52 @@
+#include "cli/exit.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "core/runtime.h"
+#include "core/task.h"
+
+static int check_code(lua_State *L) {
+  if (lua_isboolean(L, 1)) return lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
+  return (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+}
+
+static int never(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  return luaL_error(L, "os.exit: the program has ended");
+}
+
+static int call_original(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 0);
+  return 0;
+}
+
+/* os.exit(code, close): as in Lua; with neap loaded the task stops here, and main ends the rest. Where
+ * Lua cannot yield nothing is unwound, as in Lua. */
+static int l_exit(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  int code = check_code(L);
+  if (!rt->used || rt->active != L || rt->barrier || !lua_isyieldable(L))
+    return call_original(L);
+  rt->exiting = true;
+  rt->exit_code = code;
+  rt->stop = true;
+  rt->current->suspended = true;
+  rt->suspending = true;
+  return lua_yieldk(L, 0, 0, never);
+}
+
+void exit_install(lua_State *L) {
+  lua_getglobal(L, "os");
+  runtime_push(L);
+  lua_getfield(L, -2, "exit");
+  lua_pushcclosure(L, l_exit, 2);
+  lua_setfield(L, -2, "exit");
+  lua_pop(L, 1);
+}
+
+bool exit_asked(lua_State *L) { return runtime_get(L)->exiting; }
+
+int exit_code(lua_State *L) { return runtime_get(L)->exit_code; }

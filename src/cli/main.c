@@ -1,0 +1,341 @@
+/* The neap command: lua's own options and behaviour, with a script body that is a task. */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/exit.h"
+#include "core/error.h"
+#include "neap.h"
+
+struct command {
+  neap_t *neap;
+  lua_State *L;
+  const char *name; /* argv[0] */
+  char **argv;
+  int argc;
+  int script;       /* index in argv, or argc */
+  bool interactive, version, ignore_environment, warnings, has_code, virtual_clock;
+};
+
+/* --- signals --- */
+
+static volatile sig_atomic_t signal_received;
+static uv_async_t signal_wakeup;
+
+static void on_signal(int number) {
+  if (signal_received) {
+    signal(number, SIG_DFL);
+    raise(number);
+    return;
+  }
+  signal_received = number;
+  uv_async_send(&signal_wakeup);
+}
+
+static void on_wakeup(uv_async_t *async) {
+  if (signal_received) neap_cancel_all(async->data);
+}
+
+static void watch_signals(neap_t *neap) {
+  struct sigaction action = {.sa_handler = on_signal};
+  if (uv_async_init(neap_loop(neap), &signal_wakeup, on_wakeup)) return;
+  signal_wakeup.data = neap;
+  uv_unref((uv_handle_t *)&signal_wakeup);
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+static void unwatch_signals(void) {
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
+  uv_close((uv_handle_t *)&signal_wakeup, NULL);
+}
+
+/* --- arguments --- */
+
+static const char usage[] =
+    "usage: %s [options] [script [args]]\n"
+    "       %s test [options of busted]\n"
+    "Available options are:\n"
+    "  -e stat   execute string 'stat'\n"
+    "  -i        enter interactive mode after executing 'script'\n"
+    "  -l mod    require library 'mod' into global 'mod'\n"
+    "  -l g=mod  require library 'mod' into global 'g'\n"
+    "  -v        show version information\n"
+    "  -E        ignore environment variables\n"
+    "  -W        turn warnings on\n"
+    "  --clock=virtual  let time jump to the next deadline when nothing is ready\n"
+    "  --version show the version of neap\n"
+    "  --        stop handling options\n"
+    "  -         stop handling options and execute stdin\n";
+
+static int bad_option(struct command *c, const char *option) {
+  if (option[1] == 'e' || option[1] == 'l')
+    fprintf(stderr, "%s: '%s' needs argument\n", c->name, option);
+  else
+    fprintf(stderr, "%s: unrecognized option '%s'\n", c->name, option);
+  fprintf(stderr, usage, c->name, c->name);
+  return -1;
+}
+
+static bool long_option(struct command *c, const char *option) {
+  if (strcmp(option, "--clock=virtual") == 0) return c->virtual_clock = true;
+  if (strcmp(option, "--clock=real") == 0) return true;
+  return false;
+}
+
+/* Whether [option] is one letter and nothing more. */
+static bool is_flag(struct command *c, const char *option) {
+  if (option[2] != '\0') return false;
+  switch (option[1]) {
+    case 'E': return c->ignore_environment = true;
+    case 'W': return true;
+    case 'v': return c->version = true;
+    case 'i': return c->interactive = c->version = true;
+    default: return false;
+  }
+}
+
+/* Finds the options. Returns 0, or -1 for a bad one. */
+static int collect_options(struct command *c) {
+  int i = 1;
+  for (; i < c->argc && c->argv[i][0] == '-' && c->argv[i][1] != '\0'; i++) {
+    const char *option = c->argv[i];
+    if (option[1] == '-') {
+      if (option[2] == '\0') {
+        i++;
+        break;
+      }
+      if (!long_option(c, option)) return bad_option(c, option);
+    } else if (option[1] == 'e' || option[1] == 'l') {
+      if (option[1] == 'e') c->has_code = true;
+      if (option[2] == '\0' && (!c->argv[++i] || c->argv[i][0] == '-'))
+        return bad_option(c, option);
+    } else if (!is_flag(c, option)) {
+      return bad_option(c, option);
+    }
+  }
+  c->script = i;
+  return 0;
+}
+
+static void set_arg(struct command *c) {
+  int script = c->script == c->argc ? 0 : c->script;
+  lua_createtable(c->L, c->argc - (script + 1), script + 1);
+  for (int i = 0; i < c->argc; i++) {
+    lua_pushstring(c->L, c->argv[i]);
+    lua_rawseti(c->L, -2, i - script);
+  }
+  lua_setglobal(c->L, "arg");
+}
+
+/* --- running --- */
+
+/* Prints the error below the top and the traceback on top, and pops both. */
+static int complain(struct command *c) {
+  lua_State *L = c->L;
+  bool plain = lua_isstring(L, -2) || error_is(L, -2, ERROR_ANY) ||
+               luaL_getmetafield(L, -2, "__tostring") == LUA_TNIL;
+  if (!plain) lua_pop(L, 1);
+  const char *message = error_tostring(L, -2);
+  fflush(stdout);
+  fprintf(stderr, "%s: %s\n", c->name, message);
+  if (plain && lua_isstring(L, -2)) fprintf(stderr, "%s\n", lua_tostring(L, -2));
+  fflush(stderr);
+  lua_pop(L, 3);
+  return LUA_ERRRUN;
+}
+
+/* Runs the function and its arguments on the stack as the main task; leaves its values. */
+static int call(struct command *c, int nargs) {
+  if (neap_spawn(c->neap, nargs) != LUA_OK) {
+    lua_pushnil(c->L);
+    return complain(c);
+  }
+  while (neap_run(c->neap, NEAP_UNTIL_MAIN) == NEAP_STOPPED && !exit_asked(c->L)) continue;
+  int status = neap_result(c->neap);
+  if (status == LUA_YIELD) return LUA_ERRRUN;
+  if (status == LUA_OK) return LUA_OK;
+  if (!signal_received) return complain(c);
+  lua_pop(c->L, 2);
+  return status;
+}
+
+/* Calls the chunk that was loaded with [status], whose values it drops. */
+static int run_chunk(struct command *c, int status) {
+  int base = lua_gettop(c->L);
+  if (status != LUA_OK) {
+    lua_pushnil(c->L);
+    return complain(c);
+  }
+  status = call(c, 0);
+  lua_settop(c->L, base - 1);
+  return status;
+}
+
+static int run_string(struct command *c, const char *code, const char *name) {
+  return run_chunk(c, luaL_loadbuffer(c->L, code, strlen(code), name));
+}
+
+static int run_init(struct command *c) {
+  const char *name = "=LUA_INIT_5_4";
+  const char *init = getenv(name + 1);
+  if (!init) init = getenv((name = "=LUA_INIT") + 1);
+  if (!init) return LUA_OK;
+  if (*init == '@') return run_chunk(c, luaL_loadfile(c->L, init + 1));
+  return run_string(c, init, name);
+}
+
+/* -l mod, -l g=mod */
+static int run_library(struct command *c, char *module) {
+  char *equals = strchr(module, '=');
+  char *global = module;
+  if (equals) {
+    *equals = '\0';
+    module = equals + 1;
+  }
+  lua_getglobal(c->L, "require");
+  lua_pushstring(c->L, module);
+  int base = lua_gettop(c->L) - 2;
+  int status = call(c, 1);
+  if (status == LUA_OK) {
+    lua_settop(c->L, base + 1);
+    lua_setglobal(c->L, global);
+  }
+  lua_settop(c->L, base);
+  return status;
+}
+
+/* The -e and -l options, and -W, in their order. */
+static int run_options(struct command *c) {
+  for (int i = 1; i < c->script; i++) {
+    char *option = c->argv[i];
+    int status = LUA_OK;
+    if (option[1] == 'W') lua_warning(c->L, "@on", 0);
+    if (option[1] != 'e' && option[1] != 'l') continue;
+    char *value = option[2] ? option + 2 : c->argv[++i];
+    status = option[1] == 'e' ? run_string(c, value, "=(command line)") : run_library(c, value);
+    if (status != LUA_OK) return status;
+  }
+  return LUA_OK;
+}
+
+static int run_script(struct command *c) {
+  lua_State *L = c->L;
+  const char *file = c->argv[c->script];
+  if (strcmp(file, "-") == 0 && strcmp(c->argv[c->script - 1], "--") != 0) file = NULL;
+  int base = lua_gettop(L);
+  int status = luaL_loadfile(L, file);
+  if (status != LUA_OK) {
+    lua_pushnil(L);
+    return complain(c);
+  }
+  int nargs = c->argc - c->script - 1;
+  luaL_checkstack(L, nargs + 3, "too many arguments to script");
+  for (int i = c->script + 1; i < c->argc; i++) lua_pushstring(L, c->argv[i]);
+  status = call(c, nargs);
+  lua_settop(L, base);
+  return status;
+}
+
+static int run_module(struct command *c, const char *module) {
+  lua_getglobal(c->L, "require");
+  lua_pushstring(c->L, module);
+  if (lua_pcall(c->L, 1, 1, 0) != LUA_OK) {
+    lua_pushnil(c->L);
+    return complain(c);
+  }
+  return run_chunk(c, LUA_OK);
+}
+
+static void print_version(void) {
+  printf("%s\n", LUA_COPYRIGHT);
+  fflush(stdout);
+}
+
+/* What the arguments ask for, in order. */
+static int run_all(struct command *c) {
+  int status = LUA_OK;
+  if (c->version) print_version();
+  if (!c->ignore_environment) status = run_init(c);
+  if (status == LUA_OK) status = run_options(c);
+  if (status == LUA_OK && c->script < c->argc) status = run_script(c);
+  if (status != LUA_OK) return status;
+  if (c->interactive) return run_module(c, "neap.repl");
+  if (c->script < c->argc || c->has_code || c->version) return LUA_OK;
+  if (!isatty(STDIN_FILENO)) return run_chunk(c, luaL_loadfile(c->L, NULL));
+  print_version();
+  return run_module(c, "neap.repl");
+}
+
+/* neap test ...: busted, with the rest of the arguments. */
+static int run_tests(struct command *c) {
+  c->argv[1] = c->argv[0];
+  c->argv++;
+  c->argc--;
+  c->script = c->argc;
+  set_arg(c);
+  return run_module(c, "neap.busted");
+}
+
+/* Waits for the tasks that are left. Returns whether they could end. */
+static bool finish_tasks(struct command *c) {
+  neap_run_result result;
+  while ((result = neap_run(c->neap, NEAP_UNTIL_DONE)) == NEAP_STOPPED && !exit_asked(c->L))
+    continue;
+  if (result != NEAP_DEADLOCKED) return true;
+  lua_pushnil(c->L);
+  complain(c);
+  neap_cancel_all(c->neap);
+  neap_run(c->neap, NEAP_UNTIL_DONE);
+  return false;
+}
+
+static int finish(struct command *c, int status) {
+  bool ok = status == LUA_OK;
+  if (!ok) neap_cancel_all(c->neap);
+  if (!exit_asked(c->L) && !finish_tasks(c)) ok = false;
+  if (exit_asked(c->L)) return exit_code(c->L);
+  if (neap_report_errors(c->neap) > 0) ok = false;
+  if (signal_received) return 128 + signal_received;
+  return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run_command(struct command *c) {
+  watch_signals(c->neap);
+  exit_install(c->L);
+  if (c->virtual_clock) neap_use_virtual_clock(c->neap);
+  bool tests = c->argc > 1 && strcmp(c->argv[1], "test") == 0;
+  if (!tests) set_arg(c);
+  int status = finish(c, tests ? run_tests(c) : run_all(c));
+  unwatch_signals();
+  return status;
+}
+
+int main(int argc, char **argv) {
+  struct command c = {.argc = argc, .argv = argv, .name = argv[0] ? argv[0] : "neap"};
+  if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+    printf("neap %s (%s, libuv %s)\n", NEAP_VERSION, LUA_RELEASE, uv_version_string());
+    return EXIT_SUCCESS;
+  }
+  if (collect_options(&c)) return EXIT_FAILURE;
+  c.neap = neap_new();
+  if (!c.neap) {
+    fprintf(stderr, "%s: cannot create state: not enough memory\n", c.name);
+    return EXIT_FAILURE;
+  }
+  c.L = neap_state(c.neap);
+  if (c.ignore_environment) {
+    lua_pushboolean(c.L, 1);
+    lua_setfield(c.L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  }
+  int status = run_command(&c);
+  neap_free(c.neap);
+  return status;
+}

@@ -1,0 +1,339 @@
+#include "core/coroutine.h"
+
+#include <lauxlib.h>
+
+#include "core/error.h"
+#include "core/op.h"
+#include "core/scope.h"
+#include "core/task.h"
+
+/* parked_key: registry table (weak keys) of the coroutines that an await has passed through and not
+ * come back. runner_key: the function of coroutine_push_runner. */
+static const char parked_key, runner_key, library_key;
+
+int thread_close(lua_State *co, lua_State *from) {
+#if LUA_VERSION_RELEASE_NUM >= 50406
+  return lua_closethread(co, from);
+#elif LUA_VERSION_RELEASE_NUM == 50405
+  return lua_resetthread(co, from);
+#else
+  (void)from;
+  return lua_resetthread(co);
+#endif
+}
+
+/* --- parking --- */
+
+/* The coroutine is at [index] of L's stack. */
+static void set_parked(lua_State *L, struct neap *rt, int index, bool parked) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &parked_key);
+  lua_pushvalue(L, index);
+  if (parked)
+    lua_pushboolean(L, 1);
+  else
+    lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  if (parked)
+    rt->parked++;
+  else if (rt->parked > 0)
+    rt->parked--;
+}
+
+static bool is_parked(lua_State *L, struct neap *rt, int index) {
+  if (rt->parked == 0) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &parked_key);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  bool parked = lua_toboolean(L, -1);
+  lua_pop(L, 2);
+  return parked;
+}
+
+/* --- running --- */
+
+enum { RAN_ERROR = -1, RAN_AWAITING = -2 };
+
+/* Runs [co], which lies at [index] of L, with [nargs] values on its own stack. Returns the count of
+ * values it yielded or returned, which are on its stack; or RAN_ERROR, with the error there; or
+ * RAN_AWAITING: the caller must yield, and come back here with nothing. */
+static int run(lua_State *L, struct neap *rt, lua_State *co, int index, int nargs) {
+  int results;
+  struct task *task = rt->current;
+  lua_State *active = rt->active;
+  bool barrier = rt->barrier;
+  if (task && active == L) {
+    rt->active = co;
+    rt->barrier = barrier || !lua_isyieldable(L);
+    if (!list_empty(&rt->scopes)) scope_attach(rt, task, co);
+  }
+  int status = lua_resume(co, L, nargs, &results);
+  rt->active = active;
+  rt->barrier = barrier;
+  if (status == LUA_YIELD && rt->suspending) {
+    set_parked(L, rt, index, true);
+    return RAN_AWAITING;
+  }
+  if (task && task->scope) scope_detach(rt, task, co);
+  return status == LUA_OK || status == LUA_YIELD ? results : RAN_ERROR;
+}
+
+static void check_resumable(lua_State *L, struct neap *rt, lua_State *co, int index, int nargs) {
+  if (is_parked(L, rt, index)) luaL_error(L, "cannot resume non-suspended coroutine");
+  if (!lua_checkstack(co, nargs)) luaL_error(L, "too many arguments to resume");
+}
+
+/* Moves what [co] gave to L. Returns false, with a message on top, if L has no room. */
+static bool take_results(lua_State *L, lua_State *co, int count) {
+  if (!lua_checkstack(L, count + 1)) {
+    lua_pop(co, count);
+    lua_pushliteral(L, "too many results to resume");
+    return false;
+  }
+  lua_xmove(co, L, count);
+  return true;
+}
+
+/* --- coroutine.resume --- */
+
+static int resume_went_on(lua_State *L, int status, lua_KContext context);
+
+static int finish_resume(lua_State *L, lua_State *co, int count) {
+  if (count == RAN_AWAITING) return lua_yieldk(L, 0, 0, resume_went_on);
+  bool ok = count >= 0 && take_results(L, co, count);
+  if (count == RAN_ERROR) lua_xmove(co, L, 1);
+  if (!ok) count = 1;
+  lua_pushboolean(L, ok);
+  lua_insert(L, -(count + 1));
+  return count + 1;
+}
+
+static int resume_went_on(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct neap *rt = runtime_of(L);
+  lua_State *co = lua_tothread(L, 1);
+  set_parked(L, rt, 1, false);
+  return finish_resume(L, co, run(L, rt, co, 1, 0));
+}
+
+static lua_State *check_coroutine(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  luaL_argexpected(L, co, 1, "coroutine");
+  return co;
+}
+
+static int l_resume(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  lua_State *co = check_coroutine(L);
+  int nargs = lua_gettop(L) - 1;
+  if (is_parked(L, rt, 1)) {
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, "cannot resume non-suspended coroutine");
+    return 2;
+  }
+  if (!lua_checkstack(co, nargs)) {
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, "too many arguments to resume");
+    return 2;
+  }
+  lua_xmove(L, co, nargs);
+  return finish_resume(L, co, run(L, rt, co, 1, nargs));
+}
+
+/* --- coroutine.wrap --- */
+
+static int wrap_went_on(lua_State *L, int status, lua_KContext context);
+
+/* As in Lua, an error closes the coroutine, and a string gets the position of the caller. */
+static int raise_from(lua_State *L, lua_State *co) {
+  int status = lua_status(co);
+  if (status != LUA_OK && status != LUA_YIELD) status = thread_close(co, L);
+  lua_xmove(co, L, 1);
+  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+static int finish_wrap(lua_State *L, lua_State *co, int count) {
+  if (count == RAN_AWAITING) return lua_yieldk(L, 0, 0, wrap_went_on);
+  if (count == RAN_ERROR) return raise_from(L, co);
+  return take_results(L, co, count) ? count : lua_error(L);
+}
+
+static int wrap_went_on(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct neap *rt = runtime_of(L);
+  lua_State *co = lua_tothread(L, lua_upvalueindex(2));
+  set_parked(L, rt, lua_upvalueindex(2), false);
+  return finish_wrap(L, co, run(L, rt, co, lua_upvalueindex(2), 0));
+}
+
+static int l_wrapped(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  lua_State *co = lua_tothread(L, lua_upvalueindex(2));
+  int nargs = lua_gettop(L);
+  check_resumable(L, rt, co, lua_upvalueindex(2), nargs);
+  lua_xmove(L, co, nargs);
+  return finish_wrap(L, co, run(L, rt, co, lua_upvalueindex(2), nargs));
+}
+
+static int l_wrap(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  runtime_push(L);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, l_wrapped, 2);
+  return 1;
+}
+
+/* --- a coroutine as an awaitable --- */
+
+enum { WENT_AWAITING, WENT_SWITCHING };
+
+static int runner_went_on(lua_State *L, int status, lua_KContext context);
+
+static int finish_runner(lua_State *L, lua_State *co, int count) {
+  if (count == RAN_AWAITING) return lua_yieldk(L, 0, WENT_AWAITING, runner_went_on);
+  if (count == RAN_ERROR) {
+    lua_xmove(co, L, 1);
+    return lua_error(L);
+  }
+  if (lua_status(co) == LUA_YIELD) {
+    lua_pop(co, count);
+    return op_switch_then(L, "await", WENT_SWITCHING, runner_went_on);
+  }
+  return take_results(L, co, count) ? count : lua_error(L);
+}
+
+static int runner_went_on(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct neap *rt = runtime_of(L);
+  lua_State *co = lua_tothread(L, 1);
+  if (context == WENT_AWAITING) {
+    set_parked(L, rt, 1, false);
+  } else if (rt->current->wake == WAKE_CANCEL) {
+    thread_close(co, L);
+    return error_raise_cancelled(L, rt);
+  }
+  return finish_runner(L, co, run(L, rt, co, 1, 0));
+}
+
+static int l_run_coroutine(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  lua_State *co = check_coroutine(L);
+  int nargs = lua_gettop(L) - 1;
+  check_resumable(L, rt, co, 1, nargs);
+  lua_xmove(L, co, nargs);
+  return finish_runner(L, co, run(L, rt, co, 1, nargs));
+}
+
+void coroutine_push_runner(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &runner_key); }
+
+/* --- the rest of the library --- */
+
+static const char *status_of(lua_State *L, struct neap *rt, lua_State *co, int index) {
+  lua_Debug ar;
+  if (L == co) return "running";
+  if (is_parked(L, rt, index)) return "normal";
+  switch (lua_status(co)) {
+    case LUA_YIELD:
+      return "suspended";
+    case LUA_OK:
+      if (lua_getstack(co, 0, &ar)) return "normal";
+      return lua_gettop(co) == 0 ? "dead" : "suspended";
+    default:
+      return "dead";
+  }
+}
+
+static int l_status(lua_State *L) {
+  lua_State *co = check_coroutine(L);
+  lua_pushstring(L, status_of(L, runtime_of(L), co, 1));
+  return 1;
+}
+
+static int l_close(lua_State *L) {
+  lua_State *co = check_coroutine(L);
+  const char *status = status_of(L, runtime_of(L), co, 1);
+  if (*status != 's' && *status != 'd')
+    return luaL_error(L, "cannot close a %s coroutine", status);
+  if (thread_close(co, L) == LUA_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushboolean(L, 0);
+  lua_xmove(co, L, 1);
+  return 2;
+}
+
+static bool in_task_itself(struct neap *rt, lua_State *L) {
+  return rt->current && rt->current->L == L;
+}
+
+/* The body of the main task passes for the main coroutine that it would be in plain Lua. */
+static int l_running(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  bool is_main = lua_pushthread(L) == 1;
+  if (in_task_itself(rt, L)) {
+    rt->current->escaped = true;
+    is_main = rt->current == rt->main;
+  }
+  lua_pushboolean(L, is_main);
+  return 2;
+}
+
+static int l_isyieldable(lua_State *L) {
+  lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+  lua_pushboolean(L, !in_task_itself(runtime_of(L), co) && lua_isyieldable(co));
+  return 1;
+}
+
+static int l_yield(lua_State *L) {
+  if (in_task_itself(runtime_of(L), L))
+    return luaL_error(L, "attempt to yield from outside a coroutine");
+  return lua_yield(L, lua_gettop(L));
+}
+
+static const luaL_Reg replacements[] = {
+    {"resume", l_resume},   {"wrap", l_wrap},       {"close", l_close},
+    {"status", l_status},   {"running", l_running}, {"isyieldable", l_isyieldable},
+    {"yield", l_yield},     {NULL, NULL},
+};
+
+void coroutine_install(lua_State *L) {
+  lua_getglobal(L, "coroutine");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &library_key);
+  for (const luaL_Reg *entry = replacements; entry->name; entry++) {
+    lua_getfield(L, -1, entry->name);
+    lua_setfield(L, -3, entry->name);
+  }
+  lua_pop(L, 2);
+}
+
+static int l_install(lua_State *L) {
+  coroutine_install(L);
+  return 0;
+}
+
+void coroutine_open(lua_State *L, struct neap *rt) {
+  (void)rt;
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &parked_key);
+  lua_newtable(L);
+  runtime_push(L);
+  luaL_setfuncs(L, replacements, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &library_key);
+  runtime_push(L);
+  lua_pushcclosure(L, l_run_coroutine, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &runner_key);
+  lua_pushcfunction(L, l_install);
+  lua_setfield(L, -2, "install");
+}

@@ -1,0 +1,23 @@
+/* User coroutines inside tasks: an await passes through them to the loop and comes back, while their
+ * own yields stay their own. */
+#ifndef NEAP_CORE_COROUTINE_H
+#define NEAP_CORE_COROUTINE_H
+
+#include <lua.h>
+
+struct neap;
+
+void coroutine_open(lua_State *L, struct neap *rt);
+
+/* Replaces resume, wrap, close, status, running, isyieldable and yield in the global table
+ * `coroutine`. May be called twice. */
+void coroutine_install(lua_State *L);
+
+/* Pushes the function (co, ...) that runs a coroutine to its end, in the running task; its own
+ * yields are turns. */
+void coroutine_push_runner(lua_State *L);
+
+/* Closes a coroutine: lua_resetthread or lua_closethread, whichever this Lua has. */
+int thread_close(lua_State *co, lua_State *from);
+
+#endif

@@ -1,0 +1,319 @@
+#include "core/error.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <string.h>
+#include <uv.h>
+
+#include "core/runtime.h"
+#include "core/task.h"
+
+static const char *const kind_names[ERROR_KINDS] = {
+    "Error",         "CancelledError", "TimeoutError",        "InvalidStateError",
+    "DeadlockError", "OSError",        "IncompleteReadError", "LimitOverrunError",
+};
+
+static const char kind_keys[ERROR_KINDS], origin_key;
+
+static void push_kind(lua_State *L, enum error_kind kind) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kind_keys[kind]);
+}
+
+void error_new(lua_State *L, enum error_kind kind) {
+  lua_createtable(L, 0, 2);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "message");
+  push_kind(L, kind);
+  lua_setmetatable(L, -2);
+}
+
+void error_where(lua_State *L) {
+  static const char own[] = "@lua/neap/";
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline <= 0 || strncmp(ar.source, own, sizeof own - 1) == 0) continue;
+    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+    return;
+  }
+  lua_pushliteral(L, "");
+}
+
+int error_misuse(lua_State *L, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  error_where(L);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+int error_raise(lua_State *L, enum error_kind kind, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  error_where(L);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_concat(L, 2);
+  error_new(L, kind);
+  return lua_error(L);
+}
+
+/* Whether the metatable on top is the kind below it or derived from it. Pops the metatable. */
+static bool derives(lua_State *L, int kind) {
+  while (lua_istable(L, -1)) {
+    if (lua_rawequal(L, -1, kind)) return lua_pop(L, 1), true;
+    lua_pushliteral(L, "base");
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+  }
+  lua_pop(L, 1);
+  return false;
+}
+
+static bool is_kind(lua_State *L, int index, int kind) {
+  return lua_istable(L, index) && lua_getmetatable(L, index) && derives(L, kind);
+}
+
+bool error_is(lua_State *L, int index, enum error_kind kind) {
+  index = lua_absindex(L, index);
+  push_kind(L, kind);
+  bool is = is_kind(L, index, lua_gettop(L));
+  lua_pop(L, 1);
+  return is;
+}
+
+/* --- failures of the outside world --- */
+
+int error_return(lua_State *L, int status, const char *operation, const char *target) {
+  const char *reason = uv_strerror(status);
+  lua_pushnil(L);
+  if (target)
+    lua_pushfstring(L, "%s %s: %s", operation, target, reason);
+  else
+    lua_pushfstring(L, "%s: %s", operation, reason);
+  error_new(L, ERROR_OS);
+  lua_pushstring(L, uv_err_name(status));
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "code");
+  lua_pushstring(L, operation);
+  lua_setfield(L, -3, "operation");
+  lua_pushstring(L, target);
+  lua_setfield(L, -3, "target");
+  return 3;
+}
+
+/* --- cancellation --- */
+
+void error_push_cancelled(lua_State *L, int index, int message) {
+  index = lua_absindex(L, index);
+  lua_pushvalue(L, message);
+  error_new(L, ERROR_CANCELLED);
+  lua_pushvalue(L, index);
+  lua_setfield(L, -2, "task");
+}
+
+int error_raise_cancelled(lua_State *L, struct neap *rt) {
+  struct task *task = rt->current;
+  luaL_checkstack(L, 6, NULL);
+  task->delivered = true;
+  task_push(L, task);
+  future_push_detail(L, -1, "message");
+  error_push_cancelled(L, -2, -1);
+  return lua_error(L);
+}
+
+bool error_began_in(lua_State *L, int index, const struct task *task) {
+  if (!error_is(L, index, ERROR_CANCELLED)) return false;
+  lua_getfield(L, index, "task");
+  bool same = lua_touserdata(L, -1) == task;
+  lua_pop(L, 1);
+  return same;
+}
+
+/* --- reading --- */
+
+static int l_tolstring(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+const char *error_tostring(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER) {
+    lua_pushvalue(L, index);
+    return lua_tostring(L, -1);
+  }
+  if (luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_pushcfunction(L, l_tolstring);
+    lua_pushvalue(L, index);
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK) return lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
+}
+
+/* --- tracebacks --- */
+
+void error_note_origin(lua_State *L, int index) {
+  lua_pushvalue(L, index);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &origin_key);
+}
+
+/* Pushes the traceback of the task whose very error this is, or nil. */
+static void push_origin_traceback(lua_State *L, int error) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &origin_key);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &origin_key);
+  if (lua_isnil(L, -1)) return;
+  lua_getiuservalue(L, -1, FUTURE_RESULT);
+  bool same = lua_rawequal(L, -1, error);
+  lua_pop(L, 1);
+  if (same)
+    future_push_detail(L, -1, "traceback");
+  else
+    lua_pushnil(L);
+  if (lua_isstring(L, -1)) {
+    task_push_name(L, -2);
+    lua_pushfstring(L, "%s\nawaited after it failed in %s:", lua_tostring(L, -2),
+                    lua_tostring(L, -1));
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  }
+  lua_remove(L, -2);
+}
+
+void error_push_traceback(lua_State *L, lua_State *thread, int index, int level) {
+  luaL_checkstack(L, 12, NULL);
+  index = lua_absindex(L, index);
+  push_origin_traceback(L, index);
+  luaL_traceback(L, thread, NULL, level);
+  if (lua_isstring(L, -2)) {
+    lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
+    lua_replace(L, -2);
+  }
+  lua_remove(L, -2);
+}
+
+/* --- for Lua --- */
+
+static int l_tostring(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_getfield(L, 1, "message");
+  if (lua_isnil(L, -1)) lua_getfield(L, 1, "__name");
+  luaL_tolstring(L, -1, NULL);
+  return 1;
+}
+
+static int l_cancelled_tostring(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_getfield(L, 1, "task");
+  if (object_test(L, rt, -1, OBJECT_TASK))
+    task_push_name(L, -1);
+  else
+    lua_pushliteral(L, "a future");
+  lua_pushliteral(L, " was cancelled");
+  lua_getfield(L, 1, "message");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_concat(L, 2);
+  } else {
+    lua_pushliteral(L, ": ");
+    lua_insert(L, -2);
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+    lua_concat(L, 4);
+  }
+  return 1;
+}
+
+/* is(err, kind): whether [err] is an error object of that kind, or of one derived from it. */
+static int l_is(lua_State *L) {
+  luaL_checkany(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_pushboolean(L, is_kind(L, 1, 2));
+  return 1;
+}
+
+/* Calling a kind makes an error of it: neap.TimeoutError("too late"). */
+static int l_new(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_createtable(L, 0, 1);
+  lua_insert(L, 2);
+  lua_setfield(L, 2, "message");
+  lua_pushvalue(L, 1);
+  lua_setmetatable(L, 2);
+  return 1;
+}
+
+/* misuse(message): raises it at the line of the caller outside neap. */
+static int l_misuse(lua_State *L) { return error_misuse(L, "%s", luaL_checkstring(L, 1)); }
+
+/* error_kind(name, base): a new kind of error, under [base] or Error. */
+static int l_error_kind(lua_State *L) {
+  luaL_checkstring(L, 1);
+  if (lua_isnoneornil(L, 2)) {
+    lua_settop(L, 1);
+    push_kind(L, ERROR_ANY);
+  }
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_createtable(L, 0, 5);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, 3, "__name");
+  lua_pushvalue(L, 3);
+  lua_setfield(L, 3, "__index");
+  lua_pushvalue(L, 2);
+  lua_setfield(L, 3, "base");
+  lua_getfield(L, 2, "__tostring");
+  lua_setfield(L, 3, "__tostring");
+  lua_getmetatable(L, 2);
+  lua_setmetatable(L, 3);
+  return 1;
+}
+
+static void make_root(lua_State *L) {
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, kind_names[ERROR_ANY]);
+  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, l_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_new);
+  lua_setfield(L, -2, "__call");
+  lua_setmetatable(L, -2);
+}
+
+void error_open(lua_State *L, struct neap *rt) {
+  (void)rt;
+  for (int kind = 0; kind < ERROR_KINDS; kind++) {
+    if (kind == ERROR_ANY) {
+      make_root(L);
+    } else {
+      lua_pushcfunction(L, l_error_kind);
+      lua_pushstring(L, kind_names[kind]);
+      push_kind(L, ERROR_ANY);
+      lua_call(L, 2, 1);
+    }
+    if (kind == ERROR_CANCELLED) {
+      runtime_push(L);
+      lua_pushcclosure(L, l_cancelled_tostring, 1);
+      lua_setfield(L, -2, "__tostring");
+    }
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &kind_keys[kind]);
+    lua_setfield(L, -2, kind_names[kind]);
+  }
+  lua_pushcfunction(L, l_is);
+  lua_setfield(L, -2, "is");
+  lua_pushcfunction(L, l_error_kind);
+  lua_setfield(L, -2, "error_kind");
+  lua_pushcfunction(L, l_misuse);
+  lua_setfield(L, -2, "misuse");
+}

@@ -1,0 +1,471 @@
+#include "core/future.h"
+
+#include <string.h>
+
+#include "core/error.h"
+#include "core/handle.h"
+#include "core/op.h"
+#include "core/report.h"
+#include "core/runtime.h"
+#include "core/task.h"
+
+enum { PACKED = 2 };
+
+/* Registry tables: failed futures by address (weak values), and those collected unread. */
+static const char failed_key, unread_key;
+
+struct future *future_test(lua_State *L, struct neap *rt, int index) {
+  struct future *future = object_test(L, rt, index, OBJECT_TASK);
+  return future ? future : object_test(L, rt, index, OBJECT_FUTURE);
+}
+
+struct future *future_check(lua_State *L, struct neap *rt, int index) {
+  struct future *future = future_test(L, rt, index);
+  if (!future) luaL_typeerror(L, index, "neap.Future or neap.Task");
+  return future;
+}
+
+void future_init(struct neap *rt, struct future *future, bool is_task) {
+  *future = (struct future){.rt = rt, .state = FUTURE_PENDING, .is_task = is_task};
+  list_init(&future->waiters);
+}
+
+struct future *future_new(lua_State *L, struct neap *rt) {
+  struct future *future =
+      object_new(L, rt, OBJECT_FUTURE, sizeof *future, FUTURE_USER_VALUES);
+  future_init(rt, future, false);
+  return future;
+}
+
+/* --- details --- */
+
+void future_push_details(lua_State *L, int index) {
+  lua_getiuservalue(L, index, FUTURE_DETAILS);
+}
+
+void future_push_detail(lua_State *L, int index, const char *name) {
+  lua_getiuservalue(L, index, FUTURE_DETAILS);
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, name);
+    lua_remove(L, -2);
+  }
+}
+
+void future_set_detail(lua_State *L, int index, const char *name) {
+  index = lua_absindex(L, index);
+  lua_getiuservalue(L, index, FUTURE_DETAILS);
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, FUTURE_DETAILS);
+  }
+  lua_insert(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+/* --- completing --- */
+
+static void complete(struct neap *rt, struct future *future, enum future_state state) {
+  struct list *node;
+  future->state = state;
+  while ((node = list_first(&future->waiters))) {
+    struct waiter *waiter = container_of(node, struct waiter, link);
+    list_remove(node);
+    waiter->fire(rt, waiter, future);
+  }
+  if (state == FUTURE_FAILED && !future->retrieved) list_append(&rt->failures, &future->waiters);
+}
+
+void future_finish(lua_State *L, struct neap *rt, int index, int first) {
+  struct future *future = lua_touserdata(L, index);
+  int count = lua_gettop(L) - first + 1;
+  if (count > 1) {
+    lua_createtable(L, count, 1);
+    lua_insert(L, first);
+    for (int i = count; i >= 1; i--) lua_rawseti(L, first, i);
+    lua_pushinteger(L, count);
+    lua_setfield(L, first, "n");
+  }
+  future->values = count > 1 ? PACKED : (uint8_t)count;
+  if (count > 0) lua_setiuservalue(L, index, FUTURE_RESULT);
+  complete(rt, future, FUTURE_FINISHED);
+}
+
+void future_fail_quietly(lua_State *L, struct neap *rt, int index, enum future_state state) {
+  struct future *future = lua_touserdata(L, index);
+  lua_setiuservalue(L, index, FUTURE_RESULT);
+  complete(rt, future, state);
+}
+
+void future_fail(lua_State *L, struct neap *rt, int index, enum future_state state) {
+  if (state == FUTURE_FAILED) {
+    luaL_checkstack(L, 3, NULL);
+    index = lua_absindex(L, index);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &failed_key);
+    lua_pushvalue(L, index);
+    lua_rawsetp(L, -2, lua_touserdata(L, index));
+    lua_pop(L, 1);
+  }
+  future_fail_quietly(L, rt, index, state);
+}
+
+static void mark_retrieved(struct future *future) {
+  if (future->state == FUTURE_FAILED && !future->retrieved) list_remove(&future->waiters);
+  future->retrieved = true;
+}
+
+/* --- reading --- */
+
+static int push_values(lua_State *L, int index, const struct future *future) {
+  if (future->values == 0) return 0;
+  lua_getiuservalue(L, index, FUTURE_RESULT);
+  if (future->values != PACKED) return 1;
+  int table = lua_gettop(L);
+  lua_getfield(L, table, "n");
+  int count = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  luaL_checkstack(L, count, "too many results");
+  for (int i = 1; i <= count; i++) lua_rawgeti(L, table, i);
+  return count;
+}
+
+int future_push_result(lua_State *L, int index) {
+  struct future *future = lua_touserdata(L, index);
+  if (future->state == FUTURE_FINISHED) return push_values(L, index, future);
+  mark_retrieved(future);
+  lua_getiuservalue(L, index, FUTURE_RESULT);
+  if (future->is_task) error_note_origin(L, index);
+  return lua_error(L);
+}
+
+static void check_done(lua_State *L, const struct future *future, const char *call) {
+  if (future_done(future)) return;
+  error_raise(L, ERROR_INVALID_STATE, "%s: the %s is not done", call,
+              future->is_task ? "task" : "future");
+}
+
+int l_future_result(lua_State *L) {
+  struct future *future = future_check(L, runtime_of(L), 1);
+  check_done(L, future, "result");
+  int count = future_push_result(L, 1);
+  if (count == 0) lua_pushnil(L);
+  return count ? count : 1;
+}
+
+int l_future_exception(lua_State *L) {
+  struct future *future = future_check(L, runtime_of(L), 1);
+  check_done(L, future, "exception");
+  if (future->state == FUTURE_FINISHED) return lua_pushnil(L), 1;
+  mark_retrieved(future);
+  lua_getiuservalue(L, 1, FUTURE_RESULT);
+  return future->state == FUTURE_CANCELLED ? lua_error(L) : 1;
+}
+
+int l_future_done(lua_State *L) {
+  lua_pushboolean(L, future_done(future_check(L, runtime_of(L), 1)));
+  return 1;
+}
+
+int l_future_cancelled(lua_State *L) {
+  lua_pushboolean(L, future_check(L, runtime_of(L), 1)->state == FUTURE_CANCELLED);
+  return 1;
+}
+
+/* task:failed(): whether it ended with an error that is not a cancellation. */
+int l_future_failed(lua_State *L) {
+  lua_pushboolean(L, future_check(L, runtime_of(L), 1)->state == FUTURE_FAILED);
+  return 1;
+}
+
+/* --- awaiting --- */
+
+struct await_op {
+  struct op op;
+  struct waiter waiter;
+  struct future *future; /* kept alive by the awaiting function's stack */
+  int index;             /* where it lies there */
+};
+
+static void wake_awaiter(struct neap *rt, struct waiter *waiter, struct future *future) {
+  struct await_op *op = container_of(waiter, struct await_op, waiter);
+  op_complete(rt, &op->op, future->state == FUTURE_CANCELLED ? UV_ECANCELED : 0);
+}
+
+static int push_awaited(lua_State *L, struct neap *rt, struct op *op) {
+  (void)rt;
+  return future_push_result(L, ((struct await_op *)op)->index);
+}
+
+/* Cancelling an awaiter cancels the task it awaits, and waits for its end; a bare future stays. */
+static enum op_abort abort_await(struct neap *rt, struct op *op) {
+  struct await_op *await = (struct await_op *)op;
+  if (await->future->is_task) {
+    task_cancel_quietly(rt, (struct task *)await->future);
+    return OP_COMING;
+  }
+  list_remove(&await->waiter.link);
+  return OP_GONE;
+}
+
+static void drop_await(struct neap *rt, struct op *op) {
+  (void)rt;
+  list_remove(&((struct await_op *)op)->waiter.link);
+}
+
+static const struct op_kind await_kind = {
+    .name = "await",
+    .size = sizeof(struct await_op),
+    .push = push_awaited,
+    .abort = abort_await,
+    .drop = drop_await,
+    .local = true,
+};
+
+int future_await(lua_State *L, int index, const char *name) {
+  struct neap *rt = runtime_of(L);
+  struct future *future = lua_touserdata(L, index);
+  if (future->rt != rt) return error_misuse(L, "%s: the task belongs to another runtime", name);
+  if (future_done(future) && op_ready(L, name)) return future_push_result(L, index);
+  if (rt->current && future == &rt->current->future)
+    return error_misuse(L, "%s: a task cannot await itself", name);
+  struct await_op *op = op_begin(L, &await_kind);
+  op->future = future;
+  op->index = index;
+  op->waiter.fire = wake_awaiter;
+  list_init(&op->waiter.link);
+  if (future_done(future))
+    op_complete(rt, &op->op, 0);
+  else
+    list_append(&future->waiters, &op->waiter.link);
+  return op_await(L, &op->op, 0);
+}
+
+int l_future_await(lua_State *L) {
+  future_check(L, runtime_of(L), 1);
+  lua_settop(L, 1);
+  return future_await(L, 1, "await");
+}
+
+/* --- callbacks --- */
+
+static void queue_callback(struct neap *rt, struct waiter *waiter, struct future *future) {
+  (void)future;
+  struct handle *handle = container_of(waiter, struct handle, waiter);
+  runtime_make_ready(rt, &handle->runnable);
+}
+
+int l_future_add_done_callback(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct future *future = future_check(L, rt, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_pushvalue(L, 1);
+  struct handle *handle = handle_new(L, rt, 2);
+  if (future_done(future)) {
+    handle_call_soon(L, rt, handle);
+    return 0;
+  }
+  handle_anchor(L, rt, handle);
+  handle->waiter.fire = queue_callback;
+  list_append(&future->waiters, &handle->waiter.link);
+  return 0;
+}
+
+static bool calls(lua_State *L, struct neap *rt, struct handle *handle, int function) {
+  anchor_push(L, rt, handle->slot);
+  lua_getiuservalue(L, -1, HANDLE_FUNCTION);
+  bool same = lua_rawequal(L, -1, function);
+  if (same) handle_cancel(L, rt, handle, lua_gettop(L) - 1);
+  lua_pop(L, 2);
+  return same;
+}
+
+int l_future_remove_done_callback(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct future *future = future_check(L, rt, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_Integer removed = 0;
+  if (!future_done(future)) {
+    list_each(node, &future->waiters) {
+      struct waiter *waiter = container_of(node, struct waiter, link);
+      if (waiter->fire != queue_callback) continue;
+      removed += calls(L, rt, container_of(waiter, struct handle, waiter), 2);
+    }
+  }
+  lua_pushinteger(L, removed);
+  return 1;
+}
+
+/* --- errors that nobody read --- */
+
+int l_future_gc(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct future *future = future_test(L, rt, 1);
+  if (!future || future->state != FUTURE_FAILED || future->retrieved) return 0;
+  mark_retrieved(future);
+  if (rt->closed) return 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &unread_key);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  rt->unread++;
+  return 0;
+}
+
+static void report_one(lua_State *L, struct neap *rt, int index) {
+  struct future *future = lua_touserdata(L, index);
+  lua_getiuservalue(L, index, FUTURE_RESULT);
+  if (future->is_task)
+    report(L, rt, "a task failed and nobody read its error", "task", index);
+  else
+    report(L, rt, "a future failed and nobody read its error", "future", index);
+}
+
+static void report_collected(lua_State *L, struct neap *rt) {
+  rt->unread = 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &unread_key);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &unread_key);
+  int table = lua_gettop(L);
+  for (lua_Integer i = 1; lua_rawgeti(L, table, i) != LUA_TNIL; i++) {
+    report_one(L, rt, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+}
+
+static void report_living(lua_State *L, struct neap *rt) {
+  struct list *node;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &failed_key);
+  while ((node = list_first(&rt->failures))) {
+    struct future *future = container_of(node, struct future, waiters);
+    mark_retrieved(future);
+    if (lua_rawgetp(L, -1, future) != LUA_TNIL) report_one(L, rt, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+void future_report_failures(lua_State *L, struct neap *rt, bool all) {
+  luaL_checkstack(L, 10, NULL);
+  if (rt->unread) report_collected(L, rt);
+  if (all) report_living(L, rt);
+}
+
+/* --- bare futures --- */
+
+static struct future *check_settable(lua_State *L, struct neap *rt, const char *call) {
+  struct future *future = object_check(L, rt, 1, OBJECT_FUTURE);
+  if (future_done(future))
+    error_raise(L, ERROR_INVALID_STATE, "%s: the future is done already", call);
+  return future;
+}
+
+static int l_future(lua_State *L) {
+  future_new(L, runtime_of(L));
+  return 1;
+}
+
+static int l_set_result(lua_State *L) {
+  check_settable(L, runtime_of(L), "set_result");
+  future_finish(L, runtime_of(L), 1, 2);
+  return 0;
+}
+
+static int l_set_exception(lua_State *L) {
+  check_settable(L, runtime_of(L), "set_exception");
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  bool cancelled = error_is(L, 2, ERROR_CANCELLED);
+  future_fail(L, runtime_of(L), 1, cancelled ? FUTURE_CANCELLED : FUTURE_FAILED);
+  return 0;
+}
+
+static int l_future_cancel(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct future *future = object_check(L, rt, 1, OBJECT_FUTURE);
+  luaL_opt(L, luaL_checkstring, 2, NULL);
+  lua_settop(L, 2);
+  bool pending = !future_done(future);
+  if (pending) {
+    error_push_cancelled(L, 1, 2);
+    future_fail(L, rt, 1, FUTURE_CANCELLED);
+  }
+  lua_pushboolean(L, pending);
+  return 1;
+}
+
+static const char *const state_names[] = {"pending", "finished", "failed", "cancelled"};
+
+static int l_future_tostring(lua_State *L) {
+  struct future *future = object_check(L, runtime_of(L), 1, OBJECT_FUTURE);
+  lua_pushfstring(L, "<Future %s", state_names[future->state]);
+  if (future->state == FUTURE_FAILED || (future->state == FUTURE_FINISHED && future->values)) {
+    lua_getiuservalue(L, 1, FUTURE_RESULT);
+    lua_pushfstring(L, " %s=%s", future->state == FUTURE_FAILED ? "error" : "result",
+                    error_tostring(L, -1));
+    lua_remove(L, -2);
+    lua_remove(L, -2);
+    lua_concat(L, 2);
+  }
+  lua_pushliteral(L, ">");
+  lua_concat(L, 2);
+  return 1;
+}
+
+static int l_isfuture(lua_State *L) {
+  lua_pushboolean(L, future_test(L, runtime_of(L), 1) != NULL);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"await", l_future_await},
+    {"result", l_future_result},
+    {"exception", l_future_exception},
+    {"done", l_future_done},
+    {"cancelled", l_future_cancelled},
+    {"failed", l_future_failed},
+    {"cancel", l_future_cancel},
+    {"set_result", l_set_result},
+    {"set_exception", l_set_exception},
+    {"add_done_callback", l_future_add_done_callback},
+    {"remove_done_callback", l_future_remove_done_callback},
+    {"__gc", l_future_gc},
+    {"__tostring", l_future_tostring},
+    {NULL, NULL},
+};
+
+/* report_failures(): reports every error that nobody has read. */
+static int l_report_failures(lua_State *L) {
+  future_report_failures(L, runtime_of(L), true);
+  return 0;
+}
+
+static const luaL_Reg functions[] = {
+    {"Future", l_future},
+    {"isfuture", l_isfuture},
+    {"report_failures", l_report_failures},
+    {NULL, NULL},
+};
+
+static void new_table(lua_State *L, const char *mode, const void *key) {
+  lua_newtable(L);
+  if (mode) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+void future_open(lua_State *L, struct neap *rt) {
+  new_table(L, "v", &failed_key);
+  new_table(L, NULL, &unread_key);
+  object_register(L, rt, OBJECT_FUTURE, "neap.Future", methods);
+  lua_pop(L, 1);
+  runtime_push(L);
+  luaL_setfuncs(L, functions, 1);
+}

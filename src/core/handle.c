@@ -1,0 +1,131 @@
+#include "core/handle.h"
+
+#include "core/error.h"
+#include "core/report.h"
+
+static void fire(struct neap *rt, struct timer *timer) {
+  runtime_make_ready(rt, &container_of(timer, struct handle, timer)->runnable);
+}
+
+struct handle *handle_new(lua_State *L, struct neap *rt, int index) {
+  int nargs = lua_gettop(L) - index;
+  struct handle *handle = object_new(L, rt, OBJECT_HANDLE, sizeof *handle, nargs + 1);
+  *handle = (struct handle){.runnable.kind = RUN_CALLBACK, .nargs = nargs};
+  timer_init(&handle->timer, fire);
+  list_init(&handle->waiter.link);
+  lua_insert(L, index);
+  for (int i = nargs + 1; i >= 1; i--) lua_setiuservalue(L, index, i);
+  return handle;
+}
+
+void handle_anchor(lua_State *L, struct neap *rt, struct handle *handle) {
+  lua_pushvalue(L, -1);
+  handle->slot = anchor_new(L, rt);
+}
+
+static void let_go(lua_State *L, struct neap *rt, struct handle *handle) {
+  if (!handle->slot) return;
+  anchor_release(L, rt, handle->slot);
+  handle->slot = 0;
+}
+
+void handle_call_soon(lua_State *L, struct neap *rt, struct handle *handle) {
+  handle_anchor(L, rt, handle);
+  runtime_make_ready(rt, &handle->runnable);
+}
+
+void handle_call_at(lua_State *L, struct neap *rt, struct handle *handle, int64_t deadline) {
+  handle_anchor(L, rt, handle);
+  if (timer_start(rt, &handle->timer, deadline)) {
+    let_go(L, rt, handle);
+    luaL_error(L, "call_at: not enough memory");
+  }
+}
+
+/* A cancelled handle that stands in the ready queue stays anchored there until its turn. */
+void handle_cancel(lua_State *L, struct neap *rt, struct handle *handle, int index) {
+  if (handle->state != HANDLE_PENDING) return;
+  index = lua_absindex(L, index);
+  handle->state = HANDLE_CANCELLED;
+  timer_stop(rt, &handle->timer);
+  list_remove(&handle->waiter.link);
+  for (int i = 1; i <= handle->nargs + 1; i++) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, index, i);
+  }
+  if (!handle->runnable.queued) let_go(L, rt, handle);
+}
+
+static int call(lua_State *L) {
+  struct handle *handle = lua_touserdata(L, 1);
+  luaL_checkstack(L, handle->nargs + 4, "too many arguments");
+  for (int i = 1; i <= handle->nargs + 1; i++) lua_getiuservalue(L, 1, i);
+  lua_call(L, handle->nargs, 0);
+  return 0;
+}
+
+void handle_run(struct neap *rt, struct handle *handle) {
+  lua_State *L = rt->L;
+  if (handle->state == HANDLE_CANCELLED) {
+    let_go(L, rt, handle);
+    return;
+  }
+  handle->state = HANDLE_CALLED;
+  lua_pushcfunction(L, report_keep_traceback);
+  lua_pushcfunction(L, call);
+  anchor_push(L, rt, handle->slot);
+  let_go(L, rt, handle);
+  lua_pushvalue(L, -1);
+  lua_insert(L, -4);
+  if (lua_pcall(L, 1, 0, -3) != LUA_OK)
+    report(L, rt, "a callback failed", "handle", lua_absindex(L, -3));
+  lua_pop(L, 2);
+}
+
+static struct handle *check_handle(lua_State *L) {
+  return object_check(L, runtime_of(L), 1, OBJECT_HANDLE);
+}
+
+/* handle:cancel(): the callback will not be called. Does nothing when it was. */
+static int l_cancel(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  handle_cancel(L, runtime_of(L), handle, 1);
+  return 0;
+}
+
+static int l_cancelled(lua_State *L) {
+  lua_pushboolean(L, check_handle(L)->state == HANDLE_CANCELLED);
+  return 1;
+}
+
+/* handle:when(): the loop time it is due at, in seconds; nil for one of call_soon. */
+static int l_when(lua_State *L) {
+  struct handle *handle = check_handle(L);
+  if (handle->timer.node.key == 0) return lua_pushnil(L), 1;
+  lua_pushnumber(L, (lua_Number)handle->timer.node.key / 1e9);
+  return 1;
+}
+
+static int l_tostring(lua_State *L) {
+  static const char *const names[] = {"pending", "called", "cancelled"};
+  struct handle *handle = check_handle(L);
+  lua_getiuservalue(L, 1, HANDLE_FUNCTION);
+  if (lua_isfunction(L, -1)) {
+    lua_Debug ar;
+    lua_getinfo(L, ">S", &ar);
+    lua_pushfstring(L, "<Handle %s %s:%d>", names[handle->state], ar.short_src, ar.linedefined);
+  } else {
+    lua_pushfstring(L, "<Handle %s>", names[handle->state]);
+  }
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"cancel", l_cancel}, {"cancelled", l_cancelled}, {"when", l_when},
+    {"__tostring", l_tostring}, {NULL, NULL},
+};
+
+void handle_open(lua_State *L, struct neap *rt) {
+  object_register(L, rt, OBJECT_HANDLE, "neap.Handle", methods);
+  lua_pop(L, 1);
+}

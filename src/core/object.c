@@ -1,0 +1,50 @@
+#include "core/object.h"
+
+#include "core/runtime.h"
+
+/* Where the metatables lie in the registry: one key each, by address. */
+static const char keys[OBJECT_KINDS];
+
+void object_register(lua_State *L, struct neap *rt, enum object_kind kind, const char *name,
+                     const luaL_Reg *methods) {
+  lua_newtable(L);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  runtime_push(L);
+  luaL_setfuncs(L, methods, 1);
+  rt->metatables[kind] = lua_topointer(L, -1);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &keys[kind]);
+}
+
+void object_push_metatable(lua_State *L, struct neap *rt, enum object_kind kind) {
+  (void)rt;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &keys[kind]);
+}
+
+void *object_new(lua_State *L, struct neap *rt, enum object_kind kind, size_t size, int values) {
+  void *object = lua_newuserdatauv(L, size, values);
+  object_push_metatable(L, rt, kind);
+  lua_setmetatable(L, -2);
+  return object;
+}
+
+void *object_test(lua_State *L, struct neap *rt, int index, enum object_kind kind) {
+  void *object = lua_touserdata(L, index);
+  if (!object || !lua_getmetatable(L, index)) return NULL;
+  const void *metatable = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  return metatable == rt->metatables[kind] ? object : NULL;
+}
+
+void *object_check(lua_State *L, struct neap *rt, int index, enum object_kind kind) {
+  void *object = object_test(L, rt, index, kind);
+  if (!object) {
+    object_push_metatable(L, rt, kind);
+    lua_getfield(L, -1, "__name");
+    luaL_typeerror(L, index, lua_tostring(L, -1));
+  }
+  return object;
+}

@@ -1,0 +1,40 @@
+/* Kinds of userdata, their metatables, and a check that costs one pointer compare. */
+#ifndef NEAP_CORE_OBJECT_H
+#define NEAP_CORE_OBJECT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+struct neap;
+
+enum object_kind {
+  OBJECT_FUTURE,
+  OBJECT_TASK,
+  OBJECT_SCOPE,
+  OBJECT_HANDLE,
+  OBJECT_LOOP,
+  OBJECT_SEMAPHORE,
+  OBJECT_STREAM,
+  OBJECT_LISTENER,
+  OBJECT_KINDS
+};
+
+/* Makes the metatable of [kind] (named [name] in errors) from [methods], whose functions get the
+ * runtime as their upvalue. Metamethods ("__gc") stand among the methods. Leaves the metatable
+ * on the stack: it is its own __index. */
+void object_register(lua_State *L, struct neap *rt, enum object_kind kind, const char *name,
+                     const luaL_Reg *methods);
+
+/* Pushes a new userdata with the metatable of [kind]. [values] is its count of user values. */
+void *object_new(lua_State *L, struct neap *rt, enum object_kind kind, size_t size, int values);
+
+/* Pushes the metatable. */
+void object_push_metatable(lua_State *L, struct neap *rt, enum object_kind kind);
+
+/* The userdata at [index] if it is of [kind], or else NULL. */
+void *object_test(lua_State *L, struct neap *rt, int index, enum object_kind kind);
+
+/* The same; raises a bad argument if it is not. */
+void *object_check(lua_State *L, struct neap *rt, int index, enum object_kind kind);
+
+#endif

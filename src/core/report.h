@@ -1,0 +1,23 @@
+/* Errors that have nobody to go to: the exception handler. */
+#ifndef NEAP_CORE_REPORT_H
+#define NEAP_CORE_REPORT_H
+
+#include <lua.h>
+
+struct neap;
+
+void report_open(lua_State *L, struct neap *rt);
+
+/* Calls the exception handler with a context of [message], the error on top of the stack (which it
+ * pops), and, unless [name] is NULL, the value at [index] under that name. Never raises. */
+void report(lua_State *L, struct neap *rt, const char *message, const char *name, int index);
+
+/* A message handler for lua_pcall that keeps the traceback for the report that follows. */
+int report_keep_traceback(lua_State *L);
+
+/* Pushes the handler that is set, or nil; sets it to the value on top, which it pops. */
+void report_push_handler(lua_State *L);
+void report_set_handler(lua_State *L);
+void report_push_default_handler(lua_State *L);
+
+#endif

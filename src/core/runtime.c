@@ -1,0 +1,320 @@
+#include "core/runtime.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/await.h"
+#include "core/coroutine.h"
+#include "core/deadlock.h"
+#include "core/error.h"
+#include "core/future.h"
+#include "core/handle.h"
+#include "core/loop.h"
+#include "core/report.h"
+#include "core/scope.h"
+#include "core/semaphore.h"
+#include "core/task.h"
+
+enum {
+  STEPS_PER_POLL = 64,      /* ready work goes on for so many steps before libuv is asked */
+  TURNS_PER_CLOCK = 16,     /* and for so many turns before the clock is read */
+  POLL_INTERVAL_NS = 200000, /* but no longer than this */
+  VIRTUAL_IDLE_MS = 10,     /* with I/O open, virtual time waits this long for it */
+  CLOSING_TURNS = 100,      /* turns that cancelled tasks get for their cleanup at the end */
+};
+
+static const char runtime_key, library_key;
+
+/* --- the ready queue --- */
+
+void runtime_make_ready(struct neap *rt, struct runnable *runnable) {
+  runnable->queued = true;
+  runnable->next = NULL;
+  if (rt->ready_tail)
+    rt->ready_tail->next = runnable;
+  else
+    rt->ready_head = runnable;
+  rt->ready_tail = runnable;
+}
+
+static struct runnable *take_ready(struct neap *rt) {
+  struct runnable *runnable = rt->ready_head;
+  rt->ready_head = runnable->next;
+  if (!rt->ready_head) rt->ready_tail = NULL;
+  runnable->queued = false;
+  return runnable;
+}
+
+static void run_one(struct neap *rt) {
+  struct runnable *runnable = take_ready(rt);
+  if (runnable->kind == RUN_TASK)
+    task_step(rt, container_of(runnable, struct task, runnable));
+  else
+    handle_run(rt, (struct handle *)runnable);
+}
+
+/* Runs what is ready now; what becomes ready meanwhile belongs to the next turn. */
+static void run_ready(struct neap *rt) {
+  struct runnable *last = rt->ready_tail;
+  while (last) {
+    bool is_last = rt->ready_head == last;
+    rt->unpolled_steps++;
+    run_one(rt);
+    if (is_last) break;
+  }
+}
+
+/* --- time --- */
+
+int64_t runtime_now(struct neap *rt) {
+  if (rt->clock.is_virtual) return rt->clock.virtual_now;
+  return (int64_t)uv_hrtime() + rt->clock.offset;
+}
+
+void runtime_set_virtual(struct neap *rt, bool is_virtual) {
+  int64_t now = runtime_now(rt);
+  rt->clock.is_virtual = is_virtual;
+  rt->clock.virtual_now = now;
+  rt->clock.offset = now - (int64_t)uv_hrtime();
+}
+
+int64_t runtime_deadline(struct neap *rt, double seconds) {
+  int64_t now = runtime_now(rt);
+  double wait = ceil(seconds * 1e9);
+  if (wait <= 0) return now;
+  if (wait >= (double)(INT64_MAX - now)) return INT64_MAX;
+  return now + (int64_t)wait;
+}
+
+int timer_start(struct neap *rt, struct timer *timer, int64_t deadline) {
+  timer->node.key = deadline;
+  return heap_insert(&rt->timers, &timer->node);
+}
+
+void timer_stop(struct neap *rt, struct timer *timer) { heap_remove(&rt->timers, &timer->node); }
+
+static void fire_due(struct neap *rt) {
+  struct heap_node *node = heap_first(&rt->timers);
+  if (!node) return;
+  int64_t now = runtime_now(rt);
+  while (node && node->key <= now) {
+    struct timer *timer = container_of(node, struct timer, node);
+    heap_remove(&rt->timers, node);
+    timer->fire(rt, timer);
+    node = heap_first(&rt->timers);
+  }
+}
+
+static void on_timer(uv_timer_t *timer) { (void)timer; /* it only ends the poll */ }
+
+/* Arms libuv's timer for the first deadline, never early: [limit_ms] is the longest wait. */
+static void arm(struct neap *rt, uint64_t limit_ms) {
+  struct heap_node *node = heap_first(&rt->timers);
+  uint64_t ms = limit_ms;
+  if (node && !rt->clock.is_virtual) {
+    int64_t wait = node->key - runtime_now(rt);
+    uint64_t due = wait <= 0 ? 0 : ((uint64_t)wait + 999999) / 1000000;
+    if (due < ms) ms = due;
+  }
+  if (ms == UINT64_MAX) return;
+  uv_update_time(rt->loop);
+  uv_timer_start(rt->uv_timer, on_timer, ms, 0);
+}
+
+/* --- polling --- */
+
+static void poll_now(struct neap *rt) {
+  uv_run(rt->loop, UV_RUN_NOWAIT);
+  rt->unpolled_steps = 0;
+  rt->last_poll = (int64_t)uv_hrtime();
+  if (!rt->clock.is_virtual) fire_due(rt);
+}
+
+/* Blocks until I/O, the first deadline, or [limit_ms]. */
+static void poll_wait(struct neap *rt, uint64_t limit_ms) {
+  arm(rt, limit_ms);
+  uv_run(rt->loop, UV_RUN_ONCE);
+  uv_timer_stop(rt->uv_timer);
+  rt->unpolled_steps = 0;
+  rt->last_poll = (int64_t)uv_hrtime();
+  if (!rt->clock.is_virtual) fire_due(rt);
+}
+
+static bool poll_is_due(struct neap *rt) {
+  if (rt->unpolled_steps >= STEPS_PER_POLL) return true;
+  if (++rt->turns % TURNS_PER_CLOCK != 0) return false;
+  return (int64_t)uv_hrtime() - rt->last_poll >= POLL_INTERVAL_NS;
+}
+
+static void jump_to_deadline(struct neap *rt) {
+  struct heap_node *node = heap_first(&rt->timers);
+  if (node->key > rt->clock.virtual_now) rt->clock.virtual_now = node->key;
+  fire_due(rt);
+}
+
+/* Nothing is ready: waits for what comes next. Returns false if nothing ever can. */
+static bool wait_for_something(struct neap *rt) {
+  bool deadline = rt->timers.count > 0 && heap_first(&rt->timers)->key != INT64_MAX;
+  bool io = uv_loop_alive(rt->loop);
+  if (!deadline && !io) return false;
+  if (!rt->clock.is_virtual || !deadline) {
+    poll_wait(rt, UINT64_MAX);
+  } else {
+    if (io) poll_wait(rt, VIRTUAL_IDLE_MS);
+    if (!rt->ready_head) jump_to_deadline(rt);
+  }
+  return true;
+}
+
+static bool is_over(struct neap *rt, struct future *until) {
+  return until ? future_done(until) : rt->task_count == 0;
+}
+
+enum run_result runtime_run(struct neap *rt, struct future *until) {
+  enum run_result result = RUN_DONE;
+  bool was_running = rt->running;
+  rt->running = true;
+  while (!is_over(rt, until)) {
+    run_ready(rt);
+    if (rt->stop) {
+      rt->stop = false;
+      result = RUN_STOPPED;
+      break;
+    }
+    if (is_over(rt, until)) break;
+    if (rt->ready_head) {
+      if (poll_is_due(rt)) poll_now(rt);
+    } else if (!wait_for_something(rt) && !deadlock_break(rt, until)) {
+      result = RUN_IDLE;
+      break;
+    }
+  }
+  rt->running = was_running;
+  return result;
+}
+
+/* --- making and freeing --- */
+
+void runtime_push(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &runtime_key); }
+
+struct neap *runtime_get(lua_State *L) {
+  runtime_push(L);
+  struct neap *rt = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return rt;
+}
+
+void runtime_push_library(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &library_key); }
+
+static void on_timer_closed(uv_handle_t *handle) { free(handle); }
+
+static int l_runtime_gc(lua_State *L) {
+  struct neap *rt = lua_touserdata(L, 1);
+  runtime_free(rt);
+  return 0;
+}
+
+static void init(struct neap *rt, lua_State *L) {
+  memset(rt, 0, sizeof *rt);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  rt->L = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  list_init(&rt->tasks);
+  list_init(&rt->failures);
+  list_init(&rt->scopes);
+  list_init(&rt->resources);
+  rt->closed = true; /* until its loop is open */
+}
+
+static bool open_loop(struct neap *rt, uv_loop_t *loop) {
+  rt->uv_timer = malloc(sizeof *rt->uv_timer);
+  if (!rt->uv_timer) return false;
+  rt->owns_loop = !loop;
+  rt->loop = loop ? loop : &rt->own_loop;
+  if ((rt->owns_loop && uv_loop_init(rt->loop)) || uv_timer_init(rt->loop, rt->uv_timer)) {
+    free(rt->uv_timer);
+    return false;
+  }
+  rt->closed = false;
+  return true;
+}
+
+static void open_library(lua_State *L, struct neap *rt) {
+  lua_newtable(L);
+  error_open(L, rt);
+  report_open(L, rt);
+  future_open(L, rt);
+  handle_open(L, rt);
+  task_open(L, rt);
+  scope_open(L, rt);
+  coroutine_open(L, rt);
+  await_open(L, rt);
+  semaphore_open(L, rt);
+  loop_open(L, rt);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &library_key);
+}
+
+struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
+  struct neap *rt = lua_newuserdatauv(L, sizeof *rt, 0);
+  init(rt, L);
+  lua_newtable(L);
+  lua_pushcfunction(L, l_runtime_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
+  anchors_open(L, rt);
+  open_library(L, rt);
+  if (!open_loop(rt, loop)) error_misuse(L, "neap: cannot make an event loop");
+  return rt;
+}
+
+static int protected_free_tasks(lua_State *L) {
+  struct neap *rt = lua_touserdata(L, 1);
+  while (rt->task_count > (rt->current ? 1 : 0)) {
+    struct list *node = rt->tasks.next;
+    if (rt->current && node == &rt->current->link) node = node->next;
+    task_kill(L, rt, container_of(node, struct task, link));
+  }
+  future_report_failures(L, rt, true);
+  return 0;
+}
+
+/* A task's <close> handlers may make new tasks; those end here too, but not for ever. */
+static void end_tasks(struct neap *rt) {
+  lua_State *L = rt->L;
+  if (!lua_checkstack(L, 8)) return;
+  lua_pushcfunction(L, protected_free_tasks);
+  lua_pushlightuserdata(L, rt);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+static void close_resources(struct neap *rt) {
+  while (!list_empty(&rt->resources)) {
+    struct resource *resource = container_of(rt->resources.next, struct resource, link);
+    list_remove(&resource->link);
+    resource->close(rt, resource);
+  }
+  uv_close((uv_handle_t *)rt->uv_timer, on_timer_closed);
+}
+
+void runtime_free(struct neap *rt) {
+  if (rt->closed) return;
+  end_tasks(rt);
+  rt->closed = true;
+  close_resources(rt);
+  if (rt->owns_loop) {
+    while (uv_loop_close(rt->loop) == UV_EBUSY) uv_run(rt->loop, UV_RUN_DEFAULT);
+  } else {
+    uv_run(rt->loop, UV_RUN_NOWAIT);
+  }
+  task_pool_free(rt);
+  heap_free(&rt->timers);
+  anchors_free(rt);
+  pool_free(&rt->pool);
+}
+
+void runtime_check_open(lua_State *L, struct neap *rt, const char *call) {
+  if (rt->closed) error_misuse(L, "%s: the runtime is closed", call);
+}

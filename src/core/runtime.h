@@ -1,0 +1,152 @@
+/* The runtime: one Lua state, one libuv loop, one thread. Everything of neap hangs on this
+ * struct; there are no globals. */
+#ifndef NEAP_CORE_RUNTIME_H
+#define NEAP_CORE_RUNTIME_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/pool.h"
+#include "core/anchor.h"
+#include "core/object.h"
+
+struct op;
+struct task;
+
+/* What stands in the ready queue: a task to resume or a callback to call. */
+enum runnable_kind { RUN_TASK, RUN_CALLBACK };
+
+struct runnable {
+  struct runnable *next;
+  uint8_t kind;
+  bool queued;
+  uint16_t budget; /* of a task: awaits that may pass without suspending before it yields once */
+  uint32_t id;     /* of a task: the N of Task-N, in order of creation */
+};
+
+/* A deadline in the one heap. [fire] runs from the loop, never inside a libuv callback, and may
+ * not run Lua: it wakes or queues something. */
+struct timer {
+  struct heap_node node; /* key: nanoseconds of the loop's clock */
+  void (*fire)(struct neap *rt, struct timer *timer);
+};
+
+/* What has libuv handles open. [close] begins their close at once, without flushing; the memory is
+ * freed by the last close callback. Whoever closes by itself unlinks it. */
+struct resource {
+  struct list link; /* in rt->resources */
+  void (*close)(struct neap *rt, struct resource *resource);
+};
+
+/* The loop's clock in nanoseconds. Virtual time stands still while anything is ready and jumps
+ * to the next deadline; switching between the two never moves time backwards. */
+struct clock {
+  bool is_virtual;
+  int64_t offset;  /* of the real clock: added to uv_hrtime */
+  int64_t virtual_now;
+};
+
+struct neap {
+  lua_State *L;
+  uv_loop_t *loop;
+  uv_loop_t own_loop;
+  bool owns_loop;
+  bool owns_state;
+  bool closed;
+
+  struct runnable *ready_head;
+  struct runnable *ready_tail;
+  struct heap timers;
+  struct clock clock;
+  uv_timer_t *uv_timer;    /* the one timer that libuv sees; unreferenced while it is not armed */
+  int64_t last_poll;
+  unsigned unpolled_steps; /* since libuv was last asked */
+  unsigned turns;          /* since time last moved */
+
+  struct task *current;    /* whose step is running; NULL in callbacks and outside the loop */
+  lua_State *active;       /* the innermost coroutine that may await: the task's own, or a user's */
+  bool barrier;            /* some resumer between the task and [active] cannot yield */
+  bool suspending;         /* the yield that just happened is an await on its way to the loop */
+  unsigned parked;         /* user coroutines that an await has passed through and not come back */
+
+  struct task *main;       /* who gets DeadlockError; the script's body in the neap command */
+  bool running;            /* inside runtime_run */
+  bool stop;               /* asked for by loop:stop */
+  bool used;               /* a script has loaded the module */
+  bool exiting;            /* asked for by os.exit, with a code */
+  int exit_code;
+  struct op *forever;      /* the run_forever that the body awaits */
+  bool debug;
+  unsigned unread;         /* failed futures that were collected and wait to be reported */
+  unsigned reported;       /* errors that went to the exception handler */
+
+  struct list tasks;       /* all that have not ended, in order of creation */
+  uint32_t task_count;
+  uint32_t last_task_id;
+  struct list failures;    /* failed futures whose error nobody has read; linked by [waiters] */
+  struct list scopes;      /* scopes of user coroutines that are not being run, see scope.c */
+  struct list resources;   /* what must be closed before the loop can be */
+
+  struct anchors anchors;
+  struct idle_coroutine *idle; /* ended coroutines, to be reused */
+  unsigned idle_count;
+  struct pool pool;
+  const void *metatables[OBJECT_KINDS];
+};
+
+/* The runtime of a C function made with it as its first upvalue: all of neap's are. */
+static inline struct neap *runtime_of(lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* Pushes the userdata that the runtime of this state lives in, or nil. Functions of neap hold it as
+ * an upvalue, so that its memory outlives them even when it was freed. */
+void runtime_push(lua_State *L);
+
+/* Pushes the table of the functions that are written in C: module "neap.core". */
+void runtime_push_library(lua_State *L);
+
+/* The runtime of this state, or NULL. */
+struct neap *runtime_get(lua_State *L);
+
+/* Makes a runtime in [L]; [loop] may be NULL for one of its own. Raises for want of memory. */
+struct neap *runtime_new(lua_State *L, uv_loop_t *loop);
+
+/* Ends every task (cancel, then kill), closes what is open, and frees all. Awaits nothing. */
+void runtime_free(struct neap *rt);
+
+void runtime_make_ready(struct neap *rt, struct runnable *runnable);
+
+/* What a run waits for. */
+struct future;
+enum run_result { RUN_DONE, RUN_STOPPED, RUN_IDLE };
+
+/* Runs turns until [until] is done (or, when it is NULL, until no task is left), until stop is
+ * asked for, or until nothing can ever happen again. */
+enum run_result runtime_run(struct neap *rt, struct future *until);
+
+/* The loop's time in nanoseconds. */
+int64_t runtime_now(struct neap *rt);
+void runtime_set_virtual(struct neap *rt, bool is_virtual);
+
+/* The deadline [seconds] from now; never is INT64_MAX. */
+int64_t runtime_deadline(struct neap *rt, double seconds);
+
+/* Returns 0, or -1 without memory. */
+int timer_start(struct neap *rt, struct timer *timer, int64_t deadline);
+void timer_stop(struct neap *rt, struct timer *timer);
+
+static inline void timer_init(struct timer *timer, void (*fire)(struct neap *, struct timer *)) {
+  timer->node.index = HEAP_ABSENT;
+  timer->fire = fire;
+}
+
+/* Raises unless the call comes from where the runtime can be used. */
+void runtime_check_open(lua_State *L, struct neap *rt, const char *call);
+
+#endif

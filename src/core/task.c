@@ -1,0 +1,583 @@
+#include "core/task.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include "core/coroutine.h"
+#include "core/error.h"
+#include "core/handle.h"
+#include "core/op.h"
+#include "core/scope.h"
+
+enum { IDLE_KEPT = 1024 };
+
+/* An ended coroutine that no user code can know of. Its slot anchors it. */
+struct idle_coroutine {
+  lua_State *L;
+  int slot;
+};
+
+struct task *task_check(lua_State *L, struct neap *rt, int index) {
+  return object_check(L, rt, index, OBJECT_TASK);
+}
+
+void task_push(lua_State *L, struct task *task) { anchor_push(L, task->future.rt, task->slot); }
+
+/* --- where tasks were made, run and wait --- */
+
+/* Finds the level of task_main, the bottom of a started task's stack, or -1. */
+static int bottom_level(lua_State *co, lua_Debug *ar) {
+  int level = 0;
+  while (lua_getstack(co, level, ar)) level++;
+  return level > 0 && lua_getstack(co, level - 1, ar) ? level - 1 : -1;
+}
+
+/* Pushes on [L] the function that made the unended task. */
+static void push_creator_of(lua_State *L, struct task *task) {
+  lua_State *co = task->L;
+  lua_Debug ar;
+  if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
+  if (!task->started)
+    lua_pushvalue(co, FRAME_CREATOR + 1); /* below it lies task_main itself */
+  else if (bottom_level(co, &ar) < 0 || !lua_getlocal(co, &ar, FRAME_CREATOR))
+    lua_pushnil(co);
+  lua_xmove(co, L, 1);
+}
+
+/* Pushes on [L] the function that the unended task runs. */
+static void push_body_of(lua_State *L, struct task *task) {
+  lua_State *co = task->L;
+  lua_Debug ar;
+  if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
+  if (!task->started)
+    lua_pushvalue(co, FRAME_BODY + 1);
+  else if (lua_getstack(co, bottom_level(co, &ar) - 1, &ar))
+    lua_getinfo(co, "f", &ar);
+  else
+    lua_pushnil(co);
+  lua_xmove(co, L, 1);
+}
+
+/* Replaces the function on top by its file, or "?". */
+static void function_to_file(lua_State *L, int *line) {
+  lua_Debug ar;
+  *line = 0;
+  if (!lua_isfunction(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "?");
+    return;
+  }
+  lua_getinfo(L, ">S", &ar);
+  *line = ar.linedefined;
+  lua_pushstring(L, ar.short_src);
+}
+
+/* Replaces the creating function on top by the place where it made the task. */
+static void creator_to_place(lua_State *L, const struct task *task) {
+  int line;
+  function_to_file(L, &line);
+  if (task->line > 0) {
+    lua_pushfstring(L, "%s:%d", lua_tostring(L, -1), task->line);
+    lua_remove(L, -2);
+  }
+}
+
+void task_push_place(lua_State *L, struct neap *rt, struct task *task) {
+  lua_Debug ar;
+  (void)rt;
+  const char *call = task->op ? task->op->kind->name : "sleep";
+  for (int level = 0; lua_getstack(task->L, level, &ar); level++) {
+    lua_getinfo(task->L, "Sl", &ar);
+    if (ar.currentline <= 0) continue;
+    lua_pushfstring(L, "%s at %s:%d", call, ar.short_src, ar.currentline);
+    return;
+  }
+  lua_pushstring(L, call);
+}
+
+void task_push_name(lua_State *L, int index) {
+  struct task *task = lua_touserdata(L, index);
+  future_push_detail(L, index, "name");
+  if (lua_isstring(L, -1)) return;
+  lua_pop(L, 1);
+  lua_pushfstring(L, "Task-%I", (lua_Integer)task->runnable.id);
+}
+
+/* --- a task's coroutine --- */
+
+/* The message handler of every task's body: keeps the traceback of where the error was raised. */
+static int on_error(lua_State *L) {
+  if (error_is(L, 1, ERROR_CANCELLED)) return 1;
+  runtime_push(L);
+  struct neap *rt = lua_touserdata(L, -1);
+  if (!rt->current) return lua_settop(L, 1), 1;
+  task_push(L, rt->current);
+  error_push_traceback(L, L, 1, 1);
+  future_set_detail(L, -2, "traceback");
+  lua_settop(L, 1);
+  return 1;
+}
+
+static void fail(lua_State *L, struct neap *rt, struct task *task) {
+  bool cancelled = error_is(L, -1, ERROR_CANCELLED);
+  if (!cancelled) {
+    lua_pushvalue(L, FRAME_CREATOR);
+    creator_to_place(L, task);
+    future_set_detail(L, FRAME_TASK, "made_at");
+  }
+  future_fail(L, rt, FRAME_TASK, cancelled ? FUTURE_CANCELLED : FUTURE_FAILED);
+}
+
+static int fail_cancelled(lua_State *L, struct neap *rt) {
+  future_push_detail(L, FRAME_TASK, "message");
+  error_push_cancelled(L, FRAME_TASK, lua_gettop(L));
+  future_fail(L, rt, FRAME_TASK, FUTURE_CANCELLED);
+  return 0;
+}
+
+static int task_ended(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  struct task *task = lua_touserdata(L, FRAME_TASK);
+  struct neap *rt = task->future.rt;
+  scope_forget(rt, task);
+  if (status != LUA_OK && status != LUA_YIELD)
+    fail(L, rt, task);
+  else if (task->requests > 0 && !task->delivered)
+    fail_cancelled(L, rt);
+  else
+    future_finish(L, rt, FRAME_TASK, FRAME_BODY);
+  return 0;
+}
+
+/* The function that every task's coroutine runs. The body is called protected, inside the coroutine,
+ * so that <close> variables may await while an error unwinds. */
+static int task_main(lua_State *L) {
+  struct task *task = lua_touserdata(L, FRAME_TASK);
+  if (task->cancelled) return fail_cancelled(L, task->future.rt);
+  int nargs = lua_gettop(L) - FRAME_BODY;
+  int status = lua_pcallk(L, nargs, LUA_MULTRET, FRAME_HANDLER, 0, task_ended);
+  return task_ended(L, status, 0);
+}
+
+/* --- making --- */
+
+static bool take_idle(struct neap *rt, struct task *task) {
+  if (rt->idle_count == 0) return false;
+  struct idle_coroutine *idle = &rt->idle[--rt->idle_count];
+  task->L = idle->L;
+  task->slot = idle->slot;
+  return true;
+}
+
+/* Gives the task a coroutine; the task's userdata is at [index]. */
+static void take_coroutine(lua_State *L, struct neap *rt, struct task *task, int index) {
+  if (!take_idle(rt, task)) {
+    task->L = lua_newthread(L);
+    task->slot = anchor_new(L, rt);
+  }
+  lua_pushthread(task->L);
+  lua_xmove(task->L, L, 1);
+  lua_setiuservalue(L, index, FUTURE_RESULT);
+  lua_pushvalue(L, index);
+  anchor_set(L, rt, task->slot);
+}
+
+/* Pushes the function that runs at [level] and returns its line. */
+static int push_creator(lua_State *L, int level) {
+  lua_Debug ar;
+  if (level < 0 || !lua_getstack(L, level, &ar)) return lua_pushboolean(L, 0), 0;
+  lua_getinfo(L, "fl", &ar);
+  return ar.currentline;
+}
+
+static void fill_stack(lua_State *L, struct task *task, int index, int nargs) {
+  lua_State *co = task->L;
+  lua_pushcfunction(co, task_main);
+  lua_pushvalue(L, index);
+  lua_pushvalue(L, index + 1);
+  lua_xmove(L, co, 2);
+  lua_pushcfunction(co, on_error);
+  lua_xmove(L, co, nargs + 1);
+}
+
+struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
+  int nargs = lua_gettop(L) - index;
+  luaL_checkstack(L, 6, NULL);
+  struct task *task = object_new(L, rt, OBJECT_TASK, sizeof *task, FUTURE_USER_VALUES);
+  *task = (struct task){.runnable = {.kind = RUN_TASK, .budget = TASK_BUDGET}};
+  future_init(rt, &task->future, true);
+  list_init(&task->link);
+  task->line = push_creator(L, level);
+  lua_rotate(L, index, 2); /* task, creator, function, arguments */
+  take_coroutine(L, rt, task, index);
+  if (!lua_checkstack(task->L, nargs + 8)) {
+    anchor_release(L, rt, task->slot);
+    error_misuse(L, "create_task: too many arguments");
+  }
+  fill_stack(L, task, index, nargs);
+  lua_settop(L, index);
+  task->runnable.id = ++rt->last_task_id;
+  list_append(&rt->tasks, &task->link);
+  rt->task_count++;
+  runtime_make_ready(rt, &task->runnable);
+  return task;
+}
+
+/* --- running and ending --- */
+
+static void keep_idle(lua_State *L, struct neap *rt, lua_State *co, int slot) {
+  lua_settop(co, 0);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  anchor_set(L, rt, slot);
+  rt->idle[rt->idle_count++] = (struct idle_coroutine){co, slot};
+}
+
+static bool idle_has_room(struct neap *rt) {
+  if (rt->idle_count >= IDLE_KEPT) return false;
+  if (!rt->idle) rt->idle = malloc(IDLE_KEPT * sizeof *rt->idle);
+  return rt->idle != NULL;
+}
+
+/* The future is done: lets go of the coroutine. */
+static void retire(lua_State *L, struct neap *rt, struct task *task, bool reusable) {
+  op_detach(rt, task);
+  list_remove(&task->link);
+  rt->task_count--;
+  if (rt->main == task) rt->main = NULL;
+  if (reusable && !task->escaped && idle_has_room(rt))
+    keep_idle(L, rt, task->L, task->slot);
+  else
+    anchor_release(L, rt, task->slot);
+  task->L = NULL;
+}
+
+/* The coroutine died outside its protected call: for want of memory or of C stack. */
+static void bury(lua_State *L, struct neap *rt, struct task *task) {
+  lua_State *co = task->L;
+  task_push(L, task);
+  if (lua_gettop(co) > 0 && lua_checkstack(L, 2))
+    lua_xmove(co, L, 1);
+  else
+    lua_pushnil(L);
+  scope_forget(rt, task);
+  if (!future_done(&task->future))
+    future_fail_quietly(L, rt, lua_absindex(L, -2), FUTURE_FAILED);
+  else
+    lua_pop(L, 1);
+  thread_close(co, L);
+  retire(L, rt, task, false);
+  lua_pop(L, 1);
+}
+
+static int step_arguments(struct task *task) {
+  if (task->started) return 0;
+  task->started = true;
+  return lua_gettop(task->L) - 1;
+}
+
+void task_step(struct neap *rt, struct task *task) {
+  int results;
+  lua_State *co = task->L;
+  task->suspended = false;
+  task->runnable.budget = TASK_BUDGET;
+  rt->current = task;
+  rt->active = co;
+  rt->barrier = false;
+  int status = lua_resume(co, rt->L, step_arguments(task), &results);
+  rt->current = NULL;
+  rt->active = NULL;
+  if (status == LUA_OK) {
+    retire(rt->L, rt, task, true);
+  } else if (status != LUA_YIELD) {
+    bury(rt->L, rt, task);
+  } else if (rt->suspending) {
+    rt->suspending = false;
+  } else { /* C code yielded that knows nothing of us: that is a turn */
+    lua_pop(co, results);
+    task->suspended = true;
+    task_wake(rt, task, WAKE_RESULT);
+  }
+}
+
+void task_wake(struct neap *rt, struct task *task, enum wake why) {
+  task->wake = why;
+  if (!task->runnable.queued) runtime_make_ready(rt, &task->runnable);
+}
+
+bool task_cancel_quietly(struct neap *rt, struct task *task) {
+  if (future_done(&task->future)) return false;
+  if (task->requests < UINT16_MAX) task->requests++;
+  task->delivered = false;
+  scope_refresh(rt, task);
+  return true;
+}
+
+static void unqueue(struct neap *rt, struct runnable *runnable) {
+  struct runnable **link = &rt->ready_head, *before = NULL;
+  if (!runnable->queued) return;
+  for (; *link != runnable; link = &(*link)->next) before = *link;
+  *link = runnable->next;
+  if (rt->ready_tail == runnable) rt->ready_tail = before;
+  runnable->queued = false;
+}
+
+bool task_kill(lua_State *L, struct neap *rt, struct task *task) {
+  if (future_done(&task->future) || task == rt->current) return false;
+  luaL_checkstack(L, 6, NULL);
+  task_push(L, task);
+  int index = lua_gettop(L);
+  unqueue(rt, &task->runnable);
+  op_detach(rt, task);
+  task->suspended = false;
+  thread_close(task->L, L);
+  scope_forget(rt, task);
+  future_push_detail(L, index, "message");
+  error_push_cancelled(L, index, -1);
+  future_fail(L, rt, index, FUTURE_CANCELLED);
+  retire(L, rt, task, false);
+  lua_settop(L, index - 1);
+  return true;
+}
+
+void task_throw(lua_State *L, struct neap *rt, struct task *task) {
+  task_push(L, task);
+  lua_insert(L, -2);
+  future_set_detail(L, -2, "thrown");
+  lua_pop(L, 1);
+  op_detach(rt, task);
+  task_wake(rt, task, WAKE_ERROR);
+}
+
+void task_pool_free(struct neap *rt) {
+  free(rt->idle);
+  rt->idle = NULL;
+  rt->idle_count = 0;
+}
+
+/* --- for Lua --- */
+
+void task_check_body(lua_State *L, int index) {
+  int type = lua_type(L, index);
+  if (type == LUA_TFUNCTION) return;
+  if (type == LUA_TTHREAD) {
+    coroutine_push_runner(L);
+    lua_insert(L, index);
+  } else if (luaL_getmetafield(L, index, "__call") != LUA_TNIL) {
+    lua_pop(L, 1);
+  } else {
+    luaL_typeerror(L, index, "function or coroutine");
+  }
+}
+
+/* create_task(fn, ...): a task that will call fn(...). It starts when its creator next suspends. */
+static int l_create_task(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  task_check_body(L, 1);
+  runtime_check_open(L, rt, "create_task");
+  task_new(L, rt, 1, 1);
+  return 1;
+}
+
+/* create_task_at(level, fn, ...): the same for the function at that level. */
+static int l_create_task_at(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  int level = (int)luaL_checkinteger(L, 1);
+  lua_remove(L, 1);
+  task_check_body(L, 1);
+  runtime_check_open(L, rt, "create_task");
+  task_new(L, rt, 1, level);
+  return 1;
+}
+
+/* task:cancel(msg): asks it to end: true, or false if it has ended. */
+static int l_cancel(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct task *task = task_check(L, rt, 1);
+  luaL_opt(L, luaL_checkstring, 2, NULL);
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2) && !future_done(&task->future)) future_set_detail(L, 1, "message");
+  lua_pushboolean(L, task_cancel_quietly(rt, task));
+  return 1;
+}
+
+/* task:uncancel(): takes one request back; returns how many are left. */
+static int l_uncancel(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct task *task = task_check(L, rt, 1);
+  if (task->requests > 0 && !future_done(&task->future)) {
+    task->requests--;
+    scope_refresh(rt, task);
+  }
+  lua_pushinteger(L, task->requests);
+  return 1;
+}
+
+static int l_cancelling(lua_State *L) {
+  lua_pushinteger(L, task_check(L, runtime_of(L), 1)->requests);
+  return 1;
+}
+
+/* task:kill(): ends what will not end. Its <close> variables run, and cannot await. */
+static int l_kill(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct task *task = task_check(L, rt, 1);
+  if (task == rt->current) return error_misuse(L, "kill: a task cannot kill itself");
+  lua_pushboolean(L, task_kill(L, rt, task));
+  return 1;
+}
+
+static int l_get_name(lua_State *L) {
+  task_check(L, runtime_of(L), 1);
+  task_push_name(L, 1);
+  return 1;
+}
+
+static int l_set_name(lua_State *L) {
+  task_check(L, runtime_of(L), 1);
+  luaL_checkany(L, 2);
+  luaL_tolstring(L, 2, NULL);
+  future_set_detail(L, 1, "name");
+  return 0;
+}
+
+/* task:get_stack(): its traceback as a string; of a failed task, where the error was raised. */
+static int l_get_stack(lua_State *L) {
+  struct task *task = task_check(L, runtime_of(L), 1);
+  if (future_done(&task->future)) {
+    future_push_detail(L, 1, "traceback");
+  } else {
+    luaL_checkstack(L, 10, NULL);
+    luaL_traceback(L, task->L, NULL, 0);
+  }
+  return 1;
+}
+
+/* task:made_at(): the file and line where it was made, while it has not ended or if it failed. */
+static int l_made_at(lua_State *L) {
+  struct task *task = task_check(L, runtime_of(L), 1);
+  if (future_done(&task->future)) {
+    future_push_detail(L, 1, "made_at");
+  } else {
+    push_creator_of(L, task);
+    creator_to_place(L, task);
+  }
+  return 1;
+}
+
+static int push_end(lua_State *L, struct task *task) {
+  if (task->future.state == FUTURE_CANCELLED) return lua_pushliteral(L, " cancelled>"), 1;
+  if (task->future.state == FUTURE_FINISHED && task->future.values == 0)
+    return lua_pushliteral(L, " finished>"), 1;
+  lua_getiuservalue(L, 1, FUTURE_RESULT);
+  bool failed = task->future.state == FUTURE_FAILED;
+  if (task->future.values > 1) lua_rawgeti(L, -1, 1);
+  lua_pushfstring(L, failed ? " failed, error: %s>" : " finished, result: %s>",
+                  error_tostring(L, -1));
+  return 1;
+}
+
+static int push_progress(lua_State *L, struct neap *rt, struct task *task) {
+  int line;
+  lua_pushstring(L, task->requests ? " cancelling" : " pending");
+  push_body_of(L, task);
+  function_to_file(L, &line);
+  lua_pushfstring(L, ", function at %s:%d", lua_tostring(L, -1), line);
+  lua_remove(L, -2);
+  if (task == rt->current)
+    lua_pushliteral(L, ", running>");
+  else if (!task->started)
+    lua_pushliteral(L, ", not started>");
+  else {
+    task_push_place(L, rt, task);
+    lua_pushfstring(L, ", waits in %s>", lua_tostring(L, -1));
+    lua_remove(L, -2);
+  }
+  lua_concat(L, 3);
+  return 1;
+}
+
+static int l_tostring(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct task *task = task_check(L, rt, 1);
+  luaL_checkstack(L, 10, NULL);
+  task_push_name(L, 1);
+  lua_pushfstring(L, "<Task '%s'", lua_tostring(L, -1));
+  if (future_done(&task->future))
+    push_end(L, task);
+  else
+    push_progress(L, rt, task);
+  lua_pushfstring(L, "%s%s", lua_tostring(L, 3), lua_tostring(L, -1));
+  return 1;
+}
+
+/* current_task(): the running task, or nil in a callback. Raises when no loop is running. */
+static int l_current_task(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  if (rt->current)
+    task_push(L, rt->current);
+  else if (rt->running)
+    lua_pushnil(L);
+  else
+    return error_misuse(L, "current_task: no loop is running");
+  return 1;
+}
+
+/* all_tasks(): a list of the tasks that have not ended, in the order in which they were made. */
+static int l_all_tasks(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  lua_Integer n = 0;
+  lua_createtable(L, (int)rt->task_count, 0);
+  list_each(node, &rt->tasks) {
+    struct task *task = container_of(node, struct task, link);
+    if (future_done(&task->future)) continue;
+    task_push(L, task);
+    lua_rawseti(L, -2, ++n);
+  }
+  return 1;
+}
+
+/* is_cancelled(): whether an await in the running task would raise CancelledError now. */
+static int l_is_cancelled(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  lua_pushboolean(L, rt->current && rt->current->cancelled);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"await", l_future_await},
+    {"result", l_future_result},
+    {"exception", l_future_exception},
+    {"done", l_future_done},
+    {"cancelled", l_future_cancelled},
+    {"failed", l_future_failed},
+    {"add_done_callback", l_future_add_done_callback},
+    {"remove_done_callback", l_future_remove_done_callback},
+    {"cancel", l_cancel},
+    {"uncancel", l_uncancel},
+    {"cancelling", l_cancelling},
+    {"kill", l_kill},
+    {"get_name", l_get_name},
+    {"set_name", l_set_name},
+    {"get_stack", l_get_stack},
+    {"made_at", l_made_at},
+    {"__gc", l_future_gc},
+    {"__tostring", l_tostring},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"create_task", l_create_task},
+    {"create_task_at", l_create_task_at},
+    {"is_cancelled", l_is_cancelled},
+    {"current_task", l_current_task},
+    {"all_tasks", l_all_tasks},
+    {NULL, NULL},
+};
+
+void task_open(lua_State *L, struct neap *rt) {
+  object_register(L, rt, OBJECT_TASK, "neap.Task", methods);
+  lua_pop(L, 1);
+  runtime_push(L);
+  luaL_setfuncs(L, functions, 1);
+}

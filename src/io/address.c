@@ -1,0 +1,68 @@
+#include "io/address.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+bool address_parse(union address *address, const char *host, int port) {
+  memset(address, 0, sizeof *address);
+  return uv_ip4_addr(host, port, &address->v4) == 0 || uv_ip6_addr(host, port, &address->v6) == 0;
+}
+
+socklen_t address_size(const union address *address) {
+  return address->any.sa_family == AF_INET6 ? sizeof address->v6 : sizeof address->v4;
+}
+
+static const in_port_t *port_of(const union address *address) {
+  return address->any.sa_family == AF_INET6 ? &address->v6.sin6_port : &address->v4.sin_port;
+}
+
+int address_port(const union address *address) { return ntohs(*port_of(address)); }
+
+void address_set_port(union address *address, int port) {
+  *(in_port_t *)port_of(address) = htons((in_port_t)port);
+}
+
+void address_host(const union address *address, char host[HOST_MAX]) {
+  if (address->any.sa_family != AF_INET6)
+    uv_inet_ntop(AF_INET, &address->v4.sin_addr, host, HOST_MAX);
+  else if (IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr))
+    uv_inet_ntop(AF_INET, &address->v6.sin6_addr.s6_addr[12], host, HOST_MAX);
+  else
+    uv_inet_ntop(AF_INET6, &address->v6.sin6_addr, host, HOST_MAX);
+}
+
+const char *address_name(const union address *address, char name[ADDRESS_MAX]) {
+  char host[HOST_MAX];
+  address_host(address, host);
+  snprintf(name, ADDRESS_MAX, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, address_port(address));
+  return name;
+}
+
+struct addresses *addresses_new(int count) {
+  struct addresses *addresses =
+      calloc(1, sizeof *addresses + (size_t)count * sizeof addresses->list[0]);
+  if (addresses) addresses->count = count;
+  return addresses;
+}
+
+static bool is_internet(const struct addrinfo *found) {
+  return found->ai_family == AF_INET || found->ai_family == AF_INET6;
+}
+
+struct addresses *addresses_from(const struct addrinfo *found, int port) {
+  int count = 0;
+  for (const struct addrinfo *info = found; info; info = info->ai_next) count += is_internet(info);
+  struct addresses *addresses = addresses_new(count);
+  if (!addresses) return NULL;
+  struct attempt *attempt = addresses->list;
+  for (const struct addrinfo *info = found; info; info = info->ai_next) {
+    if (!is_internet(info)) continue;
+    memcpy(&attempt->address, info->ai_addr, info->ai_addrlen);
+    address_set_port(&attempt->address, port);
+    attempt++;
+  }
+  return addresses;
+}

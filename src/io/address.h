@@ -1,0 +1,46 @@
+/* Socket addresses, and what becomes of names. */
+#ifndef NEAP_IO_ADDRESS_H
+#define NEAP_IO_ADDRESS_H
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+union address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
+
+enum { HOST_MAX = INET6_ADDRSTRLEN, ADDRESS_MAX = HOST_MAX + 8 };
+
+/* Several to be tried one after another, and what came of each. */
+struct addresses {
+  int count;
+  struct attempt {
+    union address address;
+    int status;
+  } list[];
+};
+
+/* Reads a numeric address. */
+bool address_parse(union address *address, const char *host, int port);
+
+socklen_t address_size(const union address *address);
+int address_port(const union address *address);
+void address_set_port(union address *address, int port);
+
+/* The numeric host: an IPv4 address in IPv6's clothes is shown as what it is. */
+void address_host(const union address *address, char host[HOST_MAX]);
+
+/* "127.0.0.1:80" or "[::1]:80". Returns [name]. */
+const char *address_name(const union address *address, char name[ADDRESS_MAX]);
+
+/* A list with room for [count], or NULL without memory. Freed by free(). */
+struct addresses *addresses_new(int count);
+
+/* What getaddrinfo found, with [port], or NULL without memory. */
+struct addresses *addresses_from(const struct addrinfo *found, int port);
+
+#endif

@@ -1,0 +1,93 @@
+#include "io/io.h"
+
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/census.h"
+#include "io/listener.h"
+#include "io/reader.h"
+#include "io/stream.h"
+#include "io/tcp.h"
+#include "io/transport.h"
+
+/* Registry key of the userdata that holds the slab. */
+static const char slab_key;
+
+struct slab *io_slab(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &slab_key);
+  struct slab *slab = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return slab;
+}
+
+static int l_free_slab(lua_State *L) {
+  struct slab *slab = lua_touserdata(L, 1);
+  free(slab->bytes);
+  slab->bytes = NULL;
+  return 0;
+}
+
+/* Its block is allocated by the first read. */
+static void make_slab(lua_State *L) {
+  struct slab *slab = lua_newuserdatauv(L, sizeof *slab, 0);
+  slab->bytes = NULL;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_free_slab);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &slab_key);
+}
+
+const char *io_check_host(lua_State *L, int index) {
+  size_t length;
+  const char *host = luaL_checklstring(L, index, &length);
+  luaL_argcheck(L, strlen(host) == length, index, "the host contains a zero byte");
+  return host;
+}
+
+int io_check_port(lua_State *L, int index) {
+  lua_Integer port = luaL_checkinteger(L, index);
+  luaL_argcheck(L, port >= 0 && port <= 65535, index, "the port is not in the range 0 to 65535");
+  return (int)port;
+}
+
+/* Pushes an option. Returns false, with nothing pushed, if it is not given. */
+static bool push_option(lua_State *L, int index, const char *name) {
+  if (lua_isnoneornil(L, index)) return false;
+  luaL_checktype(L, index, LUA_TTABLE);
+  if (lua_getfield(L, index, name) != LUA_TNIL) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+int io_option_integer(lua_State *L, int index, const char *name, int otherwise) {
+  if (!push_option(L, index, name)) return otherwise;
+  int is_integer;
+  lua_Integer value = lua_tointegerx(L, -1, &is_integer);
+  if (!is_integer || value <= 0 || value > INT_MAX)
+    luaL_argerror(L, index, lua_pushfstring(L, "the option '%s' is not a positive integer", name));
+  lua_pop(L, 1);
+  return (int)value;
+}
+
+size_t io_option_limit(lua_State *L, int index) {
+  return (size_t)io_option_integer(L, index, "limit", READER_LIMIT);
+}
+
+bool io_option_boolean(lua_State *L, int index, const char *name, bool otherwise) {
+  if (!push_option(L, index, name)) return otherwise;
+  bool value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+int io_open(lua_State *L, struct neap *rt) {
+  make_slab(L);
+  stream_open(L, rt);
+  tcp_open(L, rt);
+  listener_open(L, rt);
+  census_open(L, rt);
+  return 0;
+}
