@@ -90,7 +90,8 @@ local CASES = {
   { "closes variables at os.exit(n, true)", [[$LUA close.lua exit]] },
   { "closes variables at the end", [[$LUA close.lua]] },
   { "closes variables on an error", [[$LUA close.lua error]] },
-  { "dies of a broken pipe", [[{ $LUA -e 'for i = 1, 1e6 do print(i) end'; echo $? >&2; } | head -n 1]] },
+  { "dies of a broken pipe", [[{ env --default-signal=PIPE $LUA -e 'for i = 1, 1e6 do print(i) end'
+    echo $? >&2; } | head -n 1]] },
 
   { "reports a syntax error", [[$LUA syntax.lua]] },
   { "reports an unfinished script", [[$LUA unfinished.lua]] },

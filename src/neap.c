@@ -71,17 +71,23 @@ int luaopen_neap(lua_State *L) {
 /* --- embedding --- */
 
 static int open_all(lua_State *L) {
+  const neap_config *config = lua_touserdata(L, 1);
+  if (config && config->ignore_environment) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  }
   luaL_openlibs(L);
   open_rooms(L);
   coroutine_install(L);
   return 0;
 }
 
-neap_t *neap_new(void) {
+neap_t *neap_new(const neap_config *config) {
   lua_State *L = luaL_newstate();
   if (!L) return NULL;
   lua_pushcfunction(L, open_all);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+  lua_pushlightuserdata(L, (void *)config);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
     lua_close(L);
     return NULL;
   }

@@ -4,7 +4,7 @@
  * may have as many as it likes, each in a thread of its own. neap installs no signal handlers,
  * writes nothing to stdout, and never exits the process.
  *
- *     neap_t *neap = neap_new();
+ *     neap_t *neap = neap_new(NULL);
  *     lua_State *L = neap_state(neap);
  *     if (luaL_loadfile(L, "script.lua") == LUA_OK && neap_spawn(neap, 0) == LUA_OK) {
  *       neap_run(neap, NEAP_UNTIL_MAIN);
@@ -30,6 +30,10 @@ extern "C" {
 
 typedef struct neap neap_t;
 
+typedef struct neap_config {
+  int ignore_environment; /* Lua does not look at LUA_PATH, LUA_CPATH and the like */
+} neap_config;
+
 typedef enum neap_run_mode {
   NEAP_UNTIL_DONE, /* until no task is left */
   NEAP_UNTIL_MAIN  /* until the task that was spawned last has ended */
@@ -43,8 +47,9 @@ typedef enum neap_run_result {
 } neap_run_result;
 
 /* Makes a runtime with a Lua state and a loop of its own. All of Lua's libraries are open,
- * `require "neap"` works, and coroutines can await inside tasks. Returns NULL without memory. */
-NEAP_API neap_t *neap_new(void);
+ * `require "neap"` works, and coroutines can await inside tasks. [config] may be NULL, for zeros.
+ * Returns NULL without memory. */
+NEAP_API neap_t *neap_new(const neap_config *config);
 
 /* The runtime's Lua state and loop, which belong to it. */
 NEAP_API lua_State *neap_state(neap_t *neap);

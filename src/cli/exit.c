@@ -28,7 +28,7 @@ static int call_original(lua_State *L) {
 static int l_exit(lua_State *L) {
   struct neap *rt = runtime_of(L);
   int code = check_code(L);
-  if (!rt->used || rt->active != L || rt->barrier || !lua_isyieldable(L))
+  if ((!rt->used && !lua_toboolean(L, 2)) || rt->active != L || rt->barrier || !lua_isyieldable(L))
     return call_original(L);
   rt->exiting = true;
   rt->exit_code = code;

@@ -6,7 +6,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* Replaces os.exit. A program that never loaded neap keeps Lua's own behaviour. */
+/* Replaces os.exit. In a program that never loaded neap it closes only when asked to, as in Lua. */
 void exit_install(lua_State *L);
 
 bool exit_asked(lua_State *L);

@@ -48,7 +48,22 @@ static void watch_signals(neap_t *neap) {
   uv_unref((uv_handle_t *)&signal_wakeup);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+}
+
+/* A program that uses neap gets EPIPE from its sockets; a plain one dies of SIGPIPE as under lua. */
+static int ignore_sigpipe(lua_State *L) {
   signal(SIGPIPE, SIG_IGN);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_call(L, 0, 1);
+  return 1;
+}
+
+static void guard_sigpipe(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_getfield(L, -1, "neap.core");
+  lua_pushcclosure(L, ignore_sigpipe, 1);
+  lua_setfield(L, -2, "neap.core");
+  lua_pop(L, 1);
 }
 
 static void unwatch_signals(void) {
@@ -140,9 +155,8 @@ static void set_arg(struct command *c) {
 /* Prints the error below the top and the traceback on top, and pops both. */
 static int complain(struct command *c) {
   lua_State *L = c->L;
-  bool plain = lua_isstring(L, -2) || error_is(L, -2, ERROR_ANY) ||
-               luaL_getmetafield(L, -2, "__tostring") == LUA_TNIL;
-  if (!plain) lua_pop(L, 1);
+  bool plain = lua_isstring(L, -2) || error_is(L, -2, ERROR_ANY);
+  if (!plain && !(plain = !error_push_own_string(L, -2))) lua_pop(L, 1);
   const char *message = error_tostring(L, -2);
   fflush(stdout);
   fprintf(stderr, "%s: %s\n", c->name, message);
@@ -226,6 +240,23 @@ static int run_options(struct command *c) {
   return LUA_OK;
 }
 
+/* Pushes what the table `arg` holds by now. Returns the count, or -1. */
+static int push_script_arguments(struct command *c) {
+  lua_State *L = c->L;
+  if (lua_getglobal(L, "arg") != LUA_TTABLE) {
+    lua_pushliteral(L, "'arg' is not a table");
+    lua_pushnil(L);
+    complain(c);
+    return -1;
+  }
+  int table = lua_gettop(L);
+  int count = (int)lua_rawlen(L, table);
+  luaL_checkstack(L, count + 3, "too many arguments to script");
+  for (int i = 1; i <= count; i++) lua_rawgeti(L, table, i);
+  lua_remove(L, table);
+  return count;
+}
+
 static int run_script(struct command *c) {
   lua_State *L = c->L;
   const char *file = c->argv[c->script];
@@ -236,10 +267,8 @@ static int run_script(struct command *c) {
     lua_pushnil(L);
     return complain(c);
   }
-  int nargs = c->argc - c->script - 1;
-  luaL_checkstack(L, nargs + 3, "too many arguments to script");
-  for (int i = c->script + 1; i < c->argc; i++) lua_pushstring(L, c->argv[i]);
-  status = call(c, nargs);
+  int nargs = push_script_arguments(c);
+  status = nargs < 0 ? LUA_ERRRUN : call(c, nargs);
   lua_settop(L, base);
   return status;
 }
@@ -309,6 +338,7 @@ static int finish(struct command *c, int status) {
 
 static int run_command(struct command *c) {
   watch_signals(c->neap);
+  guard_sigpipe(c->L);
   exit_install(c->L);
   if (c->virtual_clock) neap_use_virtual_clock(c->neap);
   bool tests = c->argc > 1 && strcmp(c->argv[1], "test") == 0;
@@ -325,16 +355,12 @@ int main(int argc, char **argv) {
     return EXIT_SUCCESS;
   }
   if (collect_options(&c)) return EXIT_FAILURE;
-  c.neap = neap_new();
+  c.neap = neap_new(&(neap_config){.ignore_environment = c.ignore_environment});
   if (!c.neap) {
     fprintf(stderr, "%s: cannot create state: not enough memory\n", c.name);
     return EXIT_FAILURE;
   }
   c.L = neap_state(c.neap);
-  if (c.ignore_environment) {
-    lua_pushboolean(c.L, 1);
-    lua_setfield(c.L, LUA_REGISTRYINDEX, "LUA_NOENV");
-  }
   int status = run_command(&c);
   neap_free(c.neap);
   return status;

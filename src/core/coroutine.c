@@ -293,8 +293,10 @@ static int l_isyieldable(lua_State *L) {
 }
 
 static int l_yield(lua_State *L) {
-  if (in_task_itself(runtime_of(L), L))
-    return luaL_error(L, "attempt to yield from outside a coroutine");
+  if (in_task_itself(runtime_of(L), L)) {
+    lua_pushliteral(L, "attempt to yield from outside a coroutine");
+    return lua_error(L);
+  }
   return lua_yield(L, lua_gettop(L));
 }
 

@@ -139,19 +139,24 @@ static int l_tolstring(lua_State *L) {
   return 1;
 }
 
+bool error_push_own_string(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  if (luaL_getmetafield(L, index, "__tostring") == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  lua_pushcfunction(L, l_tolstring);
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 const char *error_tostring(lua_State *L, int index) {
   index = lua_absindex(L, index);
   if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER) {
     lua_pushvalue(L, index);
     return lua_tostring(L, -1);
   }
-  if (luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
-    lua_pop(L, 1);
-    lua_pushcfunction(L, l_tolstring);
-    lua_pushvalue(L, index);
-    if (lua_pcall(L, 1, 1, 0) == LUA_OK) return lua_tostring(L, -1);
-    lua_pop(L, 1);
-  }
+  if (error_push_own_string(L, index)) return lua_tostring(L, -1);
   return lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, index));
 }
 

@@ -48,6 +48,9 @@ bool error_is(lua_State *L, int index, enum error_kind kind);
  * returns. [operation] and [target] tell what was tried; [target] may be NULL. Returns 3. */
 int error_return(lua_State *L, int status, const char *operation, const char *target);
 
+/* Pushes what __tostring makes of the value, if it has one that gives a string. */
+bool error_push_own_string(lua_State *L, int index);
+
 /* Pushes a readable string for any error value; never raises but for want of memory. */
 const char *error_tostring(lua_State *L, int index);
 

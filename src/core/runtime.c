@@ -290,6 +290,12 @@ static void end_tasks(struct neap *rt) {
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
+/* What is still open then belongs to the program around us, and to static or longer-lived memory. */
+static void close_handle(uv_handle_t *handle, void *unused) {
+  (void)unused;
+  if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
 static void close_resources(struct neap *rt) {
   while (!list_empty(&rt->resources)) {
     struct resource *resource = container_of(rt->resources.next, struct resource, link);
@@ -297,6 +303,7 @@ static void close_resources(struct neap *rt) {
     resource->close(rt, resource);
   }
   uv_close((uv_handle_t *)rt->uv_timer, on_timer_closed);
+  if (rt->owns_loop) uv_walk(rt->loop, close_handle, NULL);
 }
 
 void runtime_free(struct neap *rt) {

@@ -1,0 +1,71 @@
+-- Connected streams for specs, and what specs ask of tasks that wait in them.
+local core = require "neap.core"
+local neap = require "neap"
+
+local stream = {}
+
+local listen_with = core.start_server_with(function(_, listeners) return listeners[1] end)
+
+-- A bare listener on a free port.
+function stream.listen(options)
+  return assert(listen_with(print, "127.0.0.1", 0, options))
+end
+
+local Pair = { __close = function(pair)
+  pair.near:close()
+  pair.far:close()
+end }
+Pair.__index = Pair
+
+-- Two ends of one connection, as a <close> value: `near` was connected, `far` accepted.
+function stream.pair(options)
+  local listener = stream.listen(options)
+  local near = assert(neap.open_connection("127.0.0.1", select(2, listener:address()), options))
+  local far = assert(listener:accept())
+  listener:close()
+  return setmetatable({ near = near, far = far }, Pair)
+end
+
+-- Whether the task waits in the call.
+function stream.waits(task, call)
+  return tostring(task):find("waits in " .. call .. " ", 1, true) ~= nil
+end
+
+-- Lets the others run until the condition holds.
+function stream.settle(condition)
+  local limit <close> = neap.timeout(5)
+  while not condition() do neap.sleep(0) end
+end
+
+-- Starts fn(...) as a task and lets it run until it waits in the call.
+function stream.start_waiting(call, fn, ...)
+  local task = neap.create_task(fn, ...)
+  stream.settle(function() return task:done() or stream.waits(task, call) end)
+  return task
+end
+
+-- Cancels the task and asserts that its call raises CancelledError.
+function stream.cancel(task)
+  task:cancel()
+  local ok, err = pcall(neap.await, task)
+  assert(not ok and neap.is(err, neap.CancelledError), tostring(err))
+end
+
+-- Sends the bytes in the pieces, each of which has arrived before the next is sent.
+function stream.send_pieces(from, to, pieces)
+  for _, piece in ipairs(pieces) do
+    assert(from:write(piece))
+    neap.sleep(0.001)
+  end
+  return to
+end
+
+-- Fills what lies between the two ends until a write waits. Returns the waiting task.
+function stream.fill(from)
+  local block <const> = ("x"):rep(32 * 1024)
+  return stream.start_waiting("write", function()
+    while from:write(block) do end
+  end)
+end
+
+return stream
