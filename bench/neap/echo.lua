@@ -4,9 +4,8 @@ local neap = require "neap"
 local chunk_bytes <const>, limit_s <const> = 64 * 1024, 120
 
 local server <close> = assert(neap.start_server(function(stream)
-  for chunk in stream.read_some, stream, chunk_bytes do
-    if not stream:write(chunk) then break end
-  end
+  local chunk = stream:read_some(chunk_bytes)
+  while chunk and stream:write(chunk) do chunk = stream:read_some(chunk_bytes) end
 end, "127.0.0.1", 0))
 
 print(server.port)

@@ -28,7 +28,7 @@ end
 
 -- Whether the task waits in the call.
 function stream.waits(task, call)
-  return tostring(task):find("waits in " .. call .. " ", 1, true) ~= nil
+  return tostring(task):find("waits in " .. call .. "[ >]") ~= nil
 end
 
 -- Lets the others run until the condition holds.

@@ -99,15 +99,22 @@ void future_fail_quietly(lua_State *L, struct neap *rt, int index, enum future_s
   complete(rt, future, state);
 }
 
+/* Makes a userdata whose collection tells that the future was collected: so that those which do not
+ * fail need no finalizer. */
+static void guard(lua_State *L, struct neap *rt, int index) {
+  object_new(L, rt, OBJECT_FAILURE, 0, 1);
+  lua_pushvalue(L, index);
+  lua_setiuservalue(L, -2, 1);
+  future_set_detail(L, index, "guard");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &failed_key);
+  lua_pushvalue(L, index);
+  lua_rawsetp(L, -2, lua_touserdata(L, index));
+  lua_pop(L, 1);
+}
+
 void future_fail(lua_State *L, struct neap *rt, int index, enum future_state state) {
-  if (state == FUTURE_FAILED) {
-    luaL_checkstack(L, 3, NULL);
-    index = lua_absindex(L, index);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &failed_key);
-    lua_pushvalue(L, index);
-    lua_rawsetp(L, -2, lua_touserdata(L, index));
-    lua_pop(L, 1);
-  }
+  luaL_checkstack(L, 6, NULL);
+  if (state == FUTURE_FAILED) guard(L, rt, lua_absindex(L, index));
   future_fail_quietly(L, rt, index, state);
 }
 
@@ -301,14 +308,16 @@ int l_future_remove_done_callback(lua_State *L) {
 
 /* --- errors that nobody read --- */
 
-int l_future_gc(lua_State *L) {
+/* The guard and its future are collected together; both live again until they are reported. */
+static int l_failure_gc(lua_State *L) {
   struct neap *rt = runtime_of(L);
-  struct future *future = future_test(L, rt, 1);
+  lua_getiuservalue(L, 1, 1);
+  struct future *future = lua_touserdata(L, -1);
   if (!future || future->state != FUTURE_FAILED || future->retrieved) return 0;
   mark_retrieved(future);
   if (rt->closed) return 0;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &unread_key);
-  lua_pushvalue(L, 1);
+  lua_insert(L, -2);
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   rt->unread++;
   return 0;
@@ -432,7 +441,6 @@ static const luaL_Reg methods[] = {
     {"set_exception", l_set_exception},
     {"add_done_callback", l_future_add_done_callback},
     {"remove_done_callback", l_future_remove_done_callback},
-    {"__gc", l_future_gc},
     {"__tostring", l_future_tostring},
     {NULL, NULL},
 };
@@ -461,11 +469,14 @@ static void new_table(lua_State *L, const char *mode, const void *key) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
+static const luaL_Reg failure_methods[] = {{"__gc", l_failure_gc}, {NULL, NULL}};
+
 void future_open(lua_State *L, struct neap *rt) {
   new_table(L, "v", &failed_key);
   new_table(L, NULL, &unread_key);
   object_register(L, rt, OBJECT_FUTURE, "neap.Future", methods);
-  lua_pop(L, 1);
+  object_register(L, rt, OBJECT_FAILURE, "neap.Failure", failure_methods);
+  lua_pop(L, 2);
   runtime_push(L);
   luaL_setfuncs(L, functions, 1);
 }

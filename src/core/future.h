@@ -87,6 +87,5 @@ int l_future_cancelled(lua_State *L);
 int l_future_failed(lua_State *L);
 int l_future_add_done_callback(lua_State *L);
 int l_future_remove_done_callback(lua_State *L);
-int l_future_gc(lua_State *L);
 
 #endif

@@ -14,7 +14,6 @@ void object_register(lua_State *L, struct neap *rt, enum object_kind kind, const
   lua_setfield(L, -2, "__index");
   runtime_push(L);
   luaL_setfuncs(L, methods, 1);
-  rt->metatables[kind] = lua_topointer(L, -1);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &keys[kind]);
 }
@@ -25,18 +24,22 @@ void object_push_metatable(lua_State *L, struct neap *rt, enum object_kind kind)
 }
 
 void *object_new(lua_State *L, struct neap *rt, enum object_kind kind, size_t size, int values) {
-  void *object = lua_newuserdatauv(L, size, values);
+  size = (size + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
+  char *object = lua_newuserdatauv(L, size + sizeof(void *), values);
+  *(const void **)(void *)(object + size) = &keys[kind];
   object_push_metatable(L, rt, kind);
   lua_setmetatable(L, -2);
   return object;
 }
 
 void *object_test(lua_State *L, struct neap *rt, int index, enum object_kind kind) {
-  void *object = lua_touserdata(L, index);
-  if (!object || !lua_getmetatable(L, index)) return NULL;
-  const void *metatable = lua_topointer(L, -1);
-  lua_pop(L, 1);
-  return metatable == rt->metatables[kind] ? object : NULL;
+  (void)rt;
+  char *object = lua_touserdata(L, index);
+  if (!object) return NULL;
+  size_t size = lua_rawlen(L, index);
+  if (size < sizeof(void *) || size % sizeof(void *) != 0) return NULL;
+  const void *tag = *(const void **)(void *)(object + size - sizeof(void *));
+  return tag == &keys[kind] ? object : NULL;
 }
 
 void *object_check(lua_State *L, struct neap *rt, int index, enum object_kind kind) {

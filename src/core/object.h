@@ -1,4 +1,5 @@
-/* Kinds of userdata, their metatables, and a check that costs one pointer compare. */
+/* Kinds of userdata, their metatables, and a check that costs little: the last word of each userdata
+ * of ours is the address of its kind, which nobody else can have there. */
 #ifndef NEAP_CORE_OBJECT_H
 #define NEAP_CORE_OBJECT_H
 
@@ -9,6 +10,7 @@ struct neap;
 
 enum object_kind {
   OBJECT_FUTURE,
+  OBJECT_FAILURE,
   OBJECT_TASK,
   OBJECT_SCOPE,
   OBJECT_HANDLE,

@@ -96,7 +96,6 @@ struct neap {
   struct idle_coroutine *idle; /* ended coroutines, to be reused */
   unsigned idle_count;
   struct pool pool;
-  const void *metatables[OBJECT_KINDS];
 };
 
 /* The runtime of a C function made with it as its first upvalue: all of neap's are. */

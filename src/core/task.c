@@ -21,8 +21,6 @@ struct task *task_check(lua_State *L, struct neap *rt, int index) {
   return object_check(L, rt, index, OBJECT_TASK);
 }
 
-void task_push(lua_State *L, struct task *task) { anchor_push(L, task->future.rt, task->slot); }
-
 /* --- where tasks were made, run and wait --- */
 
 /* Finds the level of task_main, the bottom of a started task's stack, or -1. */
@@ -32,17 +30,19 @@ static int bottom_level(lua_State *co, lua_Debug *ar) {
   return level > 0 && lua_getstack(co, level - 1, ar) ? level - 1 : -1;
 }
 
-/* Pushes on [L] the function that made the unended task. */
-static void push_creator_of(lua_State *L, struct task *task) {
+/* Pushes on [L] what lies at [index] of the frame of task_main. */
+static void push_from_frame(lua_State *L, struct task *task, int index) {
   lua_State *co = task->L;
   lua_Debug ar;
   if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
   if (!task->started)
-    lua_pushvalue(co, FRAME_CREATOR + 1); /* below it lies task_main itself */
-  else if (bottom_level(co, &ar) < 0 || !lua_getlocal(co, &ar, FRAME_CREATOR))
+    lua_pushvalue(co, index + 1); /* below it lies task_main itself */
+  else if (bottom_level(co, &ar) < 0 || !lua_getlocal(co, &ar, index))
     lua_pushnil(co);
-  lua_xmove(co, L, 1);
+  if (co != L) lua_xmove(co, L, 1);
 }
+
+void task_push(lua_State *L, struct task *task) { push_from_frame(L, task, FRAME_TASK); }
 
 /* Pushes on [L] the function that the unended task runs. */
 static void push_body_of(lua_State *L, struct task *task) {
@@ -55,7 +55,7 @@ static void push_body_of(lua_State *L, struct task *task) {
     lua_getinfo(co, "f", &ar);
   else
     lua_pushnil(co);
-  lua_xmove(co, L, 1);
+  if (co != L) lua_xmove(co, L, 1);
 }
 
 /* Replaces the function on top by its file, or "?". */
@@ -169,17 +169,11 @@ static bool take_idle(struct neap *rt, struct task *task) {
   return true;
 }
 
-/* Gives the task a coroutine; the task's userdata is at [index]. */
-static void take_coroutine(lua_State *L, struct neap *rt, struct task *task, int index) {
-  if (!take_idle(rt, task)) {
-    task->L = lua_newthread(L);
-    task->slot = anchor_new(L, rt);
-  }
-  lua_pushthread(task->L);
-  lua_xmove(task->L, L, 1);
-  lua_setiuservalue(L, index, FUTURE_RESULT);
-  lua_pushvalue(L, index);
-  anchor_set(L, rt, task->slot);
+/* Gives the task a coroutine, which stays in its slot from one task to the next. */
+static void take_coroutine(lua_State *L, struct neap *rt, struct task *task) {
+  if (take_idle(rt, task)) return;
+  task->L = lua_newthread(L);
+  task->slot = anchor_new(L, rt);
 }
 
 /* Pushes the function that runs at [level] and returns its line. */
@@ -209,7 +203,7 @@ struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
   list_init(&task->link);
   task->line = push_creator(L, level);
   lua_rotate(L, index, 2); /* task, creator, function, arguments */
-  take_coroutine(L, rt, task, index);
+  take_coroutine(L, rt, task);
   if (!lua_checkstack(task->L, nargs + 8)) {
     anchor_release(L, rt, task->slot);
     error_misuse(L, "create_task: too many arguments");
@@ -225,14 +219,6 @@ struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
 
 /* --- running and ending --- */
 
-static void keep_idle(lua_State *L, struct neap *rt, lua_State *co, int slot) {
-  lua_settop(co, 0);
-  lua_pushthread(co);
-  lua_xmove(co, L, 1);
-  anchor_set(L, rt, slot);
-  rt->idle[rt->idle_count++] = (struct idle_coroutine){co, slot};
-}
-
 static bool idle_has_room(struct neap *rt) {
   if (rt->idle_count >= IDLE_KEPT) return false;
   if (!rt->idle) rt->idle = malloc(IDLE_KEPT * sizeof *rt->idle);
@@ -246,7 +232,7 @@ static void retire(lua_State *L, struct neap *rt, struct task *task, bool reusab
   rt->task_count--;
   if (rt->main == task) rt->main = NULL;
   if (reusable && !task->escaped && idle_has_room(rt))
-    keep_idle(L, rt, task->L, task->slot);
+    rt->idle[rt->idle_count++] = (struct idle_coroutine){task->L, task->slot};
   else
     anchor_release(L, rt, task->slot);
   task->L = NULL;
@@ -459,7 +445,7 @@ static int l_made_at(lua_State *L) {
   if (future_done(&task->future)) {
     future_push_detail(L, 1, "made_at");
   } else {
-    push_creator_of(L, task);
+    push_from_frame(L, task, FRAME_CREATOR);
     creator_to_place(L, task);
   }
   return 1;
@@ -561,7 +547,6 @@ static const luaL_Reg methods[] = {
     {"set_name", l_set_name},
     {"get_stack", l_get_stack},
     {"made_at", l_made_at},
-    {"__gc", l_future_gc},
     {"__tostring", l_tostring},
     {NULL, NULL},
 };

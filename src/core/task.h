@@ -17,8 +17,8 @@ enum wake { WAKE_RESULT, WAKE_CANCEL, WAKE_ERROR };
 struct op;
 struct scope;
 
-/* Lives in a userdata that [slot] anchors until the task ends; while it has not ended, its first user
- * value is the coroutine. */
+/* Lives in a userdata, which lies on the stack of the task's coroutine until the task ends; [slot]
+ * anchors the coroutine. */
 struct task {
   struct future future; /* must be first */
   struct runnable runnable;

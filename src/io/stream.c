@@ -390,10 +390,10 @@ static int l_read_some(lua_State *L) {
 }
 
 static struct separator check_separator(lua_State *L, int index) {
-  struct separator separator;
-  separator.bytes = lua_tolstring(L, index, &separator.length);
-  luaL_argcheck(L, lua_type(L, index) == LUA_TSTRING && separator.length > 0, 2,
-                "a separator is a string that is not empty");
+  struct separator separator = {NULL, 0};
+  if (lua_type(L, index) == LUA_TSTRING)
+    separator.bytes = lua_tolstring(L, index, &separator.length);
+  luaL_argcheck(L, separator.length > 0, 2, "a separator is a string that is not empty");
   return separator;
 }
 
@@ -401,7 +401,7 @@ static struct separator check_separator(lua_State *L, int index) {
 static struct request check_separators(lua_State *L) {
   struct request request = {.kind = REQUEST_UNTIL, .count = 1};
   if (!lua_istable(L, 2)) {
-    luaL_checkstring(L, 2);
+    luaL_checktype(L, 2, LUA_TSTRING);
     request.one = check_separator(L, 2);
     return request;
   }

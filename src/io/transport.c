@@ -28,10 +28,7 @@ static void on_closed(uv_handle_t *handle) {
   let_go(t);
 }
 
-static void close_resource(struct neap *rt, struct resource *resource) {
-  (void)rt;
-  transport_close(container_of(resource, struct transport, resource));
-}
+static void close_resource(struct neap *rt, struct resource *resource);
 
 struct transport *transport_new(struct neap *rt, struct slab *slab, bool nodelay) {
   struct transport *t = calloc(1, sizeof *t);
@@ -134,7 +131,8 @@ static void finish_close(struct transport *t);
 static void on_written(uv_write_t *req, int status) {
   struct transport *t = (struct transport *)req->handle;
   free(req);
-  if (status < 0 && status != UV_ECANCELED && !t->error) t->error = status;
+  if (status == UV_ECANCELED) return; /* it was closed: that is told later */
+  if (status < 0 && !t->error) t->error = status;
   if (t->owner) t->events->sent(t->owner);
   if (t->closing && (t->error || transport_queued(t) == 0)) finish_close(t);
 }
@@ -226,6 +224,14 @@ void transport_close(struct transport *t) {
   t->closing = true;
   transport_stop(t);
   if (t->error || transport_queued(t) == 0 || !start_limit(t)) finish_close(t);
+}
+
+static void close_resource(struct neap *rt, struct resource *resource) {
+  struct transport *t = container_of(resource, struct transport, resource);
+  (void)rt;
+  t->closing = true;
+  transport_stop(t);
+  finish_close(t);
 }
 
 void transport_abort(struct transport *t) {
