@@ -58,7 +58,8 @@ end
 
 local function on_accepter_done(server)
   server.busy = server.busy - 1
-  server:close()
+  if not server.closing then server:close() end
+  end_if_done(server)
 end
 
 local function make(handler, listeners, options)
@@ -162,7 +163,6 @@ end
 --- The end of a block: closes it, and waits for the handlers that this cancels.
 function Server:__close()
   self:close()
-  if not coroutine.isyieldable() then return end
   local shield <close> = core.shielded()
   self:wait_closed()
 end

@@ -1,6 +1,7 @@
 /* The neap command: lua's own options and behaviour, with a script body that is a task. */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -355,6 +356,9 @@ int main(int argc, char **argv) {
     return EXIT_SUCCESS;
   }
   if (collect_options(&c)) return EXIT_FAILURE;
+  /* Strings of some KB that come and go at the heap's end must not make it shrink and grow. */
+  mallopt(M_TRIM_THRESHOLD, 16 << 20);
+  mallopt(M_TOP_PAD, 1 << 20);
   c.neap = neap_new(&(neap_config){.ignore_environment = c.ignore_environment});
   if (!c.neap) {
     fprintf(stderr, "%s: cannot create state: not enough memory\n", c.name);

@@ -5,55 +5,114 @@
 
 #include "core/runtime.h"
 
+enum { CHUNK = 256, NO_CHUNK = -1 };
+
+/* A slot is [chunk] * CHUNK + index, and the index, from 1, is the one in the chunk's table. */
+struct anchor_chunk {
+  int next; /* in the list of those with free slots */
+  int free_count;
+  uint16_t free[CHUNK];
+};
+
 void anchors_open(lua_State *L, struct neap *rt) {
   lua_newtable(L);
-  rt->anchors = (struct anchors){.table = luaL_ref(L, LUA_REGISTRYINDEX)};
+  rt->anchors = (struct anchors){.table = luaL_ref(L, LUA_REGISTRYINDEX), .open = NO_CHUNK};
 }
 
-void anchors_free(struct neap *rt) { free(rt->anchors.free); }
-
-/* The stack of free slots always has room for every slot there is, so releasing cannot fail. */
-static void reserve_free(lua_State *L, struct anchors *a) {
-  if (a->last < a->free_capacity) return;
-  int capacity = a->free_capacity ? a->free_capacity * 2 : 64;
-  int *slots = realloc(a->free, (size_t)capacity * sizeof *slots);
-  if (!slots) luaL_error(L, "not enough memory");
-  a->free = slots;
-  a->free_capacity = capacity;
+void anchors_free(struct neap *rt) {
+  for (int i = 0; i < rt->anchors.count; i++) free(rt->anchors.chunks[i]);
+  free(rt->anchors.chunks);
+  rt->anchors.chunks = NULL;
+  rt->anchors.count = 0;
 }
+
+/* --- chunks --- */
+
+/* The number of a chunk that is not there, with room for it in the array. */
+static int unused_chunk(lua_State *L, struct anchors *a) {
+  for (int i = 0; i < a->count; i++)
+    if (!a->chunks[i]) return i;
+  if (a->count == a->capacity) {
+    int capacity = a->capacity ? a->capacity * 2 : 16;
+    struct anchor_chunk **chunks = realloc(a->chunks, (size_t)capacity * sizeof(void *));
+    if (!chunks) luaL_error(L, "not enough memory");
+    a->chunks = chunks;
+    a->capacity = capacity;
+  }
+  return a->count;
+}
+
+static void add_chunk(lua_State *L, struct anchors *a) {
+  int number = unused_chunk(L, a);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, a->table);
+  lua_createtable(L, CHUNK, 0);
+  lua_rawseti(L, -2, number + 1);
+  lua_pop(L, 1);
+  struct anchor_chunk *chunk = malloc(sizeof *chunk);
+  if (!chunk) luaL_error(L, "not enough memory");
+  chunk->free_count = CHUNK;
+  for (int i = 0; i < CHUNK; i++) chunk->free[i] = (uint16_t)(CHUNK - i);
+  chunk->next = NO_CHUNK;
+  a->chunks[number] = chunk;
+  if (number == a->count) a->count++;
+  a->open = number;
+}
+
+/* Gives back a chunk that holds nothing, unless it is the only one with room. */
+static void drop_chunk(lua_State *L, struct anchors *a, int number) {
+  int *link = &a->open;
+  if (a->open == number && a->chunks[number]->next == NO_CHUNK) return;
+  while (*link != number) link = &a->chunks[*link]->next;
+  *link = a->chunks[number]->next;
+  free(a->chunks[number]);
+  a->chunks[number] = NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, a->table);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, number + 1);
+  lua_pop(L, 1);
+}
+
+static void push_chunk_table(lua_State *L, const struct anchors *a, int number) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, a->table);
+  lua_rawgeti(L, -1, number + 1);
+  lua_remove(L, -2);
+}
+
+/* --- slots --- */
 
 int anchor_new(lua_State *L, struct neap *rt) {
   struct anchors *a = &rt->anchors;
-  bool reused = a->free_count > 0;
-  if (!reused) reserve_free(L, a);
-  int slot = reused ? a->free[a->free_count - 1] : a->last + 1;
-  luaL_checkstack(L, 1, NULL);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, a->table);
+  luaL_checkstack(L, 4, NULL);
+  if (a->open == NO_CHUNK) add_chunk(L, a);
+  int number = a->open;
+  struct anchor_chunk *chunk = a->chunks[number];
+  int index = chunk->free[chunk->free_count - 1];
+  push_chunk_table(L, a, number);
   lua_insert(L, -2);
-  lua_rawseti(L, -2, slot);
+  lua_rawseti(L, -2, index);
   lua_pop(L, 1);
-  if (reused)
-    a->free_count--;
-  else
-    a->last++;
-  return slot;
-}
-
-void anchor_set(lua_State *L, struct neap *rt, int slot) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors.table);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, slot);
-  lua_pop(L, 1);
+  if (--chunk->free_count == 0) a->open = chunk->next;
+  return number * CHUNK + index;
 }
 
 void anchor_push(lua_State *L, struct neap *rt, int slot) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors.table);
-  lua_rawgeti(L, -1, slot);
+  push_chunk_table(L, &rt->anchors, (slot - 1) / CHUNK);
+  lua_rawgeti(L, -1, (slot - 1) % CHUNK + 1);
   lua_remove(L, -2);
 }
 
 void anchor_release(lua_State *L, struct neap *rt, int slot) {
+  struct anchors *a = &rt->anchors;
+  int number = (slot - 1) / CHUNK, index = (slot - 1) % CHUNK + 1;
+  struct anchor_chunk *chunk = a->chunks[number];
+  push_chunk_table(L, a, number);
   lua_pushboolean(L, 0); /* not nil: the slot keeps its place in the table's array */
-  anchor_set(L, rt, slot);
-  rt->anchors.free[rt->anchors.free_count++] = slot;
+  lua_rawseti(L, -2, index);
+  lua_pop(L, 1);
+  chunk->free[chunk->free_count++] = (uint16_t)index;
+  if (chunk->free_count == 1) {
+    chunk->next = a->open;
+    a->open = number;
+  }
+  if (chunk->free_count == CHUNK) drop_chunk(L, a, number);
 }

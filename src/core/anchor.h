@@ -1,5 +1,5 @@
-/* Slots of one registry table that keep Lua values alive for C. Unlike luaL_ref a slot is held
- * as long as its owner lives and is filled and emptied without allocating. */
+/* Slots that keep Lua values alive for C. A slot is held as long as its owner lives, and is filled and
+ * emptied without allocating. They come in chunks, so that a burst leaves nothing behind. */
 #ifndef NEAP_CORE_ANCHOR_H
 #define NEAP_CORE_ANCHOR_H
 
@@ -8,21 +8,18 @@
 struct neap;
 
 struct anchors {
-  int table;       /* registry reference */
-  int last;        /* highest slot ever used */
-  int *free;       /* stack of slots that were given back */
-  int free_count;
-  int free_capacity;
+  int table;                    /* registry reference to a table of tables, one a chunk */
+  struct anchor_chunk **chunks; /* NULL where a chunk was given back */
+  int count;
+  int capacity;
+  int open;                     /* a chunk with a free slot, the head of a list; or -1 */
 };
 
 void anchors_open(lua_State *L, struct neap *rt);
 void anchors_free(struct neap *rt);
 
-/* Anchors the value on top of the stack and pops it. May raise for want of memory. */
+/* Anchors the value on top of the stack and pops it. Slots are never 0. May raise for want of memory. */
 int anchor_new(lua_State *L, struct neap *rt);
-
-/* Replaces what the slot holds by the value on top, and pops it. Cannot raise. */
-void anchor_set(lua_State *L, struct neap *rt, int slot);
 
 void anchor_push(lua_State *L, struct neap *rt, int slot);
 

@@ -2,8 +2,8 @@
 
 #include "core/runtime.h"
 
-/* Where the metatables lie in the registry: one key each, by address. */
-static const char keys[OBJECT_KINDS];
+/* The tags of the kinds. */
+static const char tags[OBJECT_KINDS];
 
 void object_register(lua_State *L, struct neap *rt, enum object_kind kind, const char *name,
                      const luaL_Reg *methods) {
@@ -15,18 +15,17 @@ void object_register(lua_State *L, struct neap *rt, enum object_kind kind, const
   runtime_push(L);
   luaL_setfuncs(L, methods, 1);
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &keys[kind]);
+  rt->metatables[kind] = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 void object_push_metatable(lua_State *L, struct neap *rt, enum object_kind kind) {
-  (void)rt;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &keys[kind]);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt->metatables[kind]);
 }
 
 void *object_new(lua_State *L, struct neap *rt, enum object_kind kind, size_t size, int values) {
   size = (size + sizeof(void *) - 1) & ~(sizeof(void *) - 1);
   char *object = lua_newuserdatauv(L, size + sizeof(void *), values);
-  *(const void **)(void *)(object + size) = &keys[kind];
+  *(const void **)(void *)(object + size) = &tags[kind];
   object_push_metatable(L, rt, kind);
   lua_setmetatable(L, -2);
   return object;
@@ -39,7 +38,7 @@ void *object_test(lua_State *L, struct neap *rt, int index, enum object_kind kin
   size_t size = lua_rawlen(L, index);
   if (size < sizeof(void *) || size % sizeof(void *) != 0) return NULL;
   const void *tag = *(const void **)(void *)(object + size - sizeof(void *));
-  return tag == &keys[kind] ? object : NULL;
+  return tag == &tags[kind] ? object : NULL;
 }
 
 void *object_check(lua_State *L, struct neap *rt, int index, enum object_kind kind) {

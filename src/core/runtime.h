@@ -96,6 +96,7 @@ struct neap {
   struct idle_coroutine *idle; /* ended coroutines, to be reused */
   unsigned idle_count;
   struct pool pool;
+  int metatables[OBJECT_KINDS]; /* registry references */
 };
 
 /* The runtime of a C function made with it as its first upvalue: all of neap's are. */

@@ -9,7 +9,7 @@
 #include "core/op.h"
 #include "core/scope.h"
 
-enum { IDLE_KEPT = 1024 };
+enum { IDLE_KEPT = 256 };
 
 /* An ended coroutine that no user code can know of. Its slot anchors it. */
 struct idle_coroutine {

@@ -94,14 +94,25 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   *buf = uv_buf_init(slab->bytes, slab->bytes ? SLAB_BYTES : 0);
 }
 
+/* A connection that was reset behind its last bytes ends, for libuv, as if the peer had closed it. */
+static int how_it_ended(const struct transport *t) {
+  uv_os_fd_t fd;
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (uv_fileno(&t->uv.handle, &fd) < 0) return 0;
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  return error ? uv_translate_sys_error(error) : 0;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   struct transport *t = (struct transport *)stream;
   if (n > 0) {
     t->events->received(t->owner, buf->base, (size_t)n);
   } else if (n < 0) {
+    int status = n == UV_EOF ? how_it_ended(t) : (int)n;
     transport_stop(t);
-    if (n != UV_EOF && !t->error) t->error = (int)n;
-    t->events->ended(t->owner, n == UV_EOF ? 0 : (int)n);
+    if (!t->error) t->error = status;
+    t->events->ended(t->owner, status);
   }
 }
 
