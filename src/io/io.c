@@ -7,6 +7,7 @@
 
 #include "io/census.h"
 #include "io/listener.h"
+#include "io/readable.h"
 #include "io/reader.h"
 #include "io/stream.h"
 #include "io/tcp.h"
@@ -89,5 +90,8 @@ int io_open(lua_State *L, struct neap *rt) {
   tcp_open(L, rt);
   listener_open(L, rt);
   census_open(L, rt);
+  runtime_push(L);
+  lua_pushcclosure(L, l_wait_readable, 1);
+  lua_setfield(L, -2, "wait_readable");
   return 0;
 }

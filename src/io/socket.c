@@ -1,6 +1,8 @@
 #include "io/socket.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -41,11 +43,19 @@ static bool is_passing(int error) {
   }
 }
 
+static bool has_waiting(int fd) {
+  struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+  return poll(&poll_fd, 1, 0) > 0;
+}
+
+/* Without descriptors the system says so before it looks whether anyone waits. */
 int socket_accept(int fd) {
   for (;;) {
     int accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted >= 0) return accepted;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return UV_EAGAIN;
-    if (!is_passing(errno)) return last_error();
+    int error = last_error();
+    if (error == UV_EMFILE || error == UV_ENFILE) return has_waiting(fd) ? error : UV_EAGAIN;
+    if (!is_passing(errno)) return error;
   }
 }
