@@ -8,6 +8,9 @@
 #include "core/runtime.h"
 #include "core/task.h"
 
+/* Under the virtual clock a task that polls for time to pass would do so for ever. */
+enum { SPIN_TURNS = 10000000 };
+
 static void drop(struct neap *rt, struct op *op) {
   if (op->kind->drop) op->kind->drop(rt, op);
   pool_release(&rt->pool, op, op->kind->size);
@@ -157,12 +160,18 @@ int op_await(lua_State *L, struct op *op, int status) {
   return suspend(L, rt, task);
 }
 
+static int refuse_spin(lua_State *L, const char *name) {
+  return error_misuse(L, "%s: virtual time cannot move while a task goes round: %d turns by now", name,
+                      SPIN_TURNS);
+}
+
 int op_switch(lua_State *L, const char *name) { return op_switch_then(L, name, 0, resumed); }
 
 int op_switch_then(lua_State *L, const char *name, lua_KContext context, lua_KFunction then) {
   struct neap *rt = runtime_of(L);
   struct task *task = check_awaiting(L, rt, name);
   if (task->op) op_reap(rt, task);
+  if (rt->clock.is_virtual && rt->turns > SPIN_TURNS && rt->timers.count > 0) refuse_spin(L, name);
   task->wake = WAKE_RESULT;
   runtime_make_ready(rt, &task->runnable);
   task->suspended = true;

@@ -144,13 +144,14 @@ static void poll_wait(struct neap *rt, uint64_t limit_ms) {
 
 static bool poll_is_due(struct neap *rt) {
   if (rt->unpolled_steps >= STEPS_PER_POLL) return true;
-  if (++rt->turns % TURNS_PER_CLOCK != 0) return false;
+  if (rt->turns % TURNS_PER_CLOCK != 0) return false;
   return (int64_t)uv_hrtime() - rt->last_poll >= POLL_INTERVAL_NS;
 }
 
 static void jump_to_deadline(struct neap *rt) {
   struct heap_node *node = heap_first(&rt->timers);
   if (node->key > rt->clock.virtual_now) rt->clock.virtual_now = node->key;
+  rt->turns = 0;
   fire_due(rt);
 }
 
@@ -177,6 +178,7 @@ enum run_result runtime_run(struct neap *rt, struct future *until) {
   bool was_running = rt->running;
   rt->running = true;
   while (!is_over(rt, until)) {
+    rt->turns++;
     run_ready(rt);
     if (rt->stop) {
       rt->stop = false;

@@ -66,7 +66,7 @@ struct neap {
   uv_timer_t *uv_timer;    /* the one timer that libuv sees; unreferenced while it is not armed */
   int64_t last_poll;
   unsigned unpolled_steps; /* since libuv was last asked */
-  unsigned turns;          /* since time last moved */
+  unsigned turns;          /* since virtual time last moved */
 
   struct task *current;    /* whose step is running; NULL in callbacks and outside the loop */
   lua_State *active;       /* the innermost coroutine that may await: the task's own, or a user's */
