@@ -8,6 +8,7 @@
 #include "core/deadlock.h"
 #include "core/embedded.h"
 #include "core/future.h"
+#include "core/library.h"
 #include "core/runtime.h"
 #include "core/task.h"
 #include "io/io.h"
@@ -34,7 +35,7 @@ static int load_embedded(lua_State *L) {
 
 static int load_core(lua_State *L) {
   runtime_get(L)->used = true;
-  runtime_push_library(L);
+  library_push(L);
   return 1;
 }
 
@@ -52,9 +53,10 @@ static void preload_modules(lua_State *L) {
 
 static void open_rooms(lua_State *L) {
   struct neap *rt = runtime_new(L, NULL);
+  library_open(L, rt);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
-  runtime_push_library(L);
+  library_push(L);
   io_open(L, rt);
   lua_pop(L, 1);
   preload_modules(L);

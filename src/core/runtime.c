@@ -5,16 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/await.h"
-#include "core/coroutine.h"
 #include "core/deadlock.h"
 #include "core/error.h"
 #include "core/future.h"
 #include "core/handle.h"
-#include "core/loop.h"
-#include "core/report.h"
-#include "core/scope.h"
-#include "core/semaphore.h"
 #include "core/task.h"
 
 enum {
@@ -25,7 +19,7 @@ enum {
   CLOSING_TURNS = 100,      /* turns that cancelled tasks get for their cleanup at the end */
 };
 
-static const char runtime_key, library_key;
+static const char runtime_key;
 
 /* --- the ready queue --- */
 
@@ -208,8 +202,6 @@ struct neap *runtime_get(lua_State *L) {
   return rt;
 }
 
-void runtime_push_library(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &library_key); }
-
 static void on_timer_closed(uv_handle_t *handle) { free(handle); }
 
 static int l_runtime_gc(lua_State *L) {
@@ -243,21 +235,6 @@ static bool open_loop(struct neap *rt, uv_loop_t *loop) {
   return true;
 }
 
-static void open_library(lua_State *L, struct neap *rt) {
-  lua_newtable(L);
-  error_open(L, rt);
-  report_open(L, rt);
-  future_open(L, rt);
-  handle_open(L, rt);
-  task_open(L, rt);
-  scope_open(L, rt);
-  coroutine_open(L, rt);
-  await_open(L, rt);
-  semaphore_open(L, rt);
-  loop_open(L, rt);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &library_key);
-}
-
 struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
   struct neap *rt = lua_newuserdatauv(L, sizeof *rt, 0);
   init(rt, L);
@@ -267,7 +244,6 @@ struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
   anchors_open(L, rt);
-  open_library(L, rt);
   if (!open_loop(rt, loop)) error_misuse(L, "neap: cannot make an event loop");
   return rt;
 }

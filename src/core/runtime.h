@@ -108,9 +108,6 @@ static inline struct neap *runtime_of(lua_State *L) {
  * an upvalue, so that its memory outlives them even when it was freed. */
 void runtime_push(lua_State *L);
 
-/* Pushes the table of the functions that are written in C: module "neap.core". */
-void runtime_push_library(lua_State *L);
-
 /* The runtime of this state, or NULL. */
 struct neap *runtime_get(lua_State *L);
 

@@ -1,0 +1,31 @@
+#include "core/library.h"
+
+#include "core/await.h"
+#include "core/coroutine.h"
+#include "core/error.h"
+#include "core/future.h"
+#include "core/handle.h"
+#include "core/loop.h"
+#include "core/report.h"
+#include "core/scope.h"
+#include "core/semaphore.h"
+#include "core/task.h"
+
+static const char library_key;
+
+void library_push(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &library_key); }
+
+void library_open(lua_State *L, struct neap *rt) {
+  lua_newtable(L);
+  error_open(L, rt);
+  report_open(L, rt);
+  future_open(L, rt);
+  handle_open(L, rt);
+  task_open(L, rt);
+  scope_open(L, rt);
+  coroutine_open(L, rt);
+  await_open(L, rt);
+  semaphore_open(L, rt);
+  loop_open(L, rt);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &library_key);
+}
