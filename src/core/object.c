@@ -7,6 +7,7 @@ static const char tags[OBJECT_KINDS];
 
 void object_register(lua_State *L, struct neap *rt, enum object_kind kind, const char *name,
                      const luaL_Reg *methods) {
+  rt->kind_names[kind] = name;
   lua_newtable(L);
   lua_pushstring(L, name);
   lua_setfield(L, -2, "__name");
@@ -43,10 +44,6 @@ void *object_test(lua_State *L, struct neap *rt, int index, enum object_kind kin
 
 void *object_check(lua_State *L, struct neap *rt, int index, enum object_kind kind) {
   void *object = object_test(L, rt, index, kind);
-  if (!object) {
-    object_push_metatable(L, rt, kind);
-    lua_getfield(L, -1, "__name");
-    luaL_typeerror(L, index, lua_tostring(L, -1));
-  }
+  if (!object) luaL_typeerror(L, index, rt->kind_names[kind]);
   return object;
 }

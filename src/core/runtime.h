@@ -96,6 +96,7 @@ struct neap {
   struct idle_coroutine *idle; /* ended coroutines, to be reused */
   unsigned idle_count;
   struct pool pool;
+  const char *kind_names[OBJECT_KINDS];
   int metatables[OBJECT_KINDS]; /* registry references */
 };
 
