@@ -102,7 +102,7 @@ uv_loop_t *neap_loop(neap_t *neap) { return neap->loop; }
 
 static int spawn(lua_State *L) {
   struct neap *rt = runtime_get(L);
-  rt->main = task_new(L, rt, 1, -1);
+  rt->main = rt->body = task_new(L, rt, 1, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &spawned_key);
   return 0;
 }

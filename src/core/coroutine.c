@@ -280,7 +280,7 @@ static int l_running(lua_State *L) {
   bool is_main = lua_pushthread(L) == 1;
   if (in_task_itself(rt, L)) {
     rt->current->escaped = true;
-    is_main = rt->current == rt->main;
+    is_main = rt->current == rt->body;
   }
   lua_pushboolean(L, is_main);
   return 2;

@@ -50,7 +50,7 @@ static struct neap *check_open(lua_State *L, const char *call) {
 /* In the script's body a run is an await: these continue it. */
 static bool in_body(lua_State *L, struct neap *rt, const char *call) {
   if (!rt->running) return false;
-  if (rt->current && rt->current == rt->main) return true;
+  if (rt->current && rt->current == rt->body) return true;
   error_misuse(L, "%s: the loop is running already (in a task, await instead)", call);
   return false;
 }
@@ -165,7 +165,7 @@ static int l_stop(lua_State *L) {
 static int l_close(lua_State *L) {
   struct neap *rt = runtime_of(L);
   struct loop *loop = check_loop(L);
-  if (rt->running && (!rt->current || rt->current != rt->main))
+  if (rt->running && (!rt->current || rt->current != rt->body))
     return error_misuse(L, "close: the loop is running");
   loop->closed = true;
   return 0;
@@ -344,7 +344,7 @@ static int l_set_virtual_clock(lua_State *L) {
 /* is_body(): whether the script's body is what is running. */
 static int l_is_body(lua_State *L) {
   struct neap *rt = runtime_of(L);
-  lua_pushboolean(L, rt->running && rt->current && rt->current == rt->main);
+  lua_pushboolean(L, rt->running && rt->current && rt->current == rt->body);
   return 1;
 }
 

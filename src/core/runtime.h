@@ -74,7 +74,8 @@ struct neap {
   bool suspending;         /* the yield that just happened is an await on its way to the loop */
   unsigned parked;         /* user coroutines that an await has passed through and not come back */
 
-  struct task *main;       /* who gets DeadlockError; the script's body in the neap command */
+  struct task *main;       /* who gets DeadlockError: what a run was started for */
+  struct task *body;       /* the script's, in the neap command: a run in it awaits */
   bool running;            /* inside runtime_run */
   bool stop;               /* asked for by loop:stop */
   bool used;               /* a script has loaded the module */

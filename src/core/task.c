@@ -231,6 +231,7 @@ static void retire(lua_State *L, struct neap *rt, struct task *task, bool reusab
   list_remove(&task->link);
   rt->task_count--;
   if (rt->main == task) rt->main = NULL;
+  if (rt->body == task) rt->body = NULL;
   if (reusable && !task->escaped && idle_has_room(rt))
     rt->idle[rt->idle_count++] = (struct idle_coroutine){task->L, task->slot};
   else
