@@ -42,17 +42,18 @@ static int unused_chunk(lua_State *L, struct anchors *a) {
   return a->count;
 }
 
+/* Making the table may run finalizers, which may add a chunk themselves: so it comes first. */
 static void add_chunk(lua_State *L, struct anchors *a) {
-  int number = unused_chunk(L, a);
   lua_rawgeti(L, LUA_REGISTRYINDEX, a->table);
   lua_createtable(L, CHUNK, 0);
+  int number = unused_chunk(L, a);
   lua_rawseti(L, -2, number + 1);
   lua_pop(L, 1);
   struct anchor_chunk *chunk = malloc(sizeof *chunk);
   if (!chunk) luaL_error(L, "not enough memory");
   chunk->free_count = CHUNK;
   for (int i = 0; i < CHUNK; i++) chunk->free[i] = (uint16_t)(CHUNK - i);
-  chunk->next = NO_CHUNK;
+  chunk->next = a->open;
   a->chunks[number] = chunk;
   if (number == a->count) a->count++;
   a->open = number;
