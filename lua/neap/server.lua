@@ -175,8 +175,10 @@ end
 --- Listens on a port, 0 being a free one, and runs `handler(stream)` as a task for each connection. Its
 --- stream is closed when it ends; its error goes to the exception handler. Without a host it listens
 --- on every address of the machine. The server is a `<close>` value.
----@type fun(handler: fun(stream: neap.Stream), host: string?, port: integer, options: neap.ServerOptions?): neap.Server?, neap.OSError?, string?
+---@type fun(f: neap.Handler, host: string?, port: integer, o: table?): neap.Server?, neap.OSError?, string?
 local start_server = core.start_server_with(make)
+
+---@alias neap.Handler fun(stream: neap.Stream)
 
 ---@class neap.ServerOptions
 ---@field backlog integer? how many connections may wait in the kernel (128)

@@ -143,10 +143,14 @@ function M.wait(list)
     core.misuse(("bad argument #1 to 'wait' (invalid return_when '%s')")
       :format(tostring(list.return_when)))
   end
+  local timeout = list.timeout
+  if timeout ~= nil and (type(timeout) ~= "number" or timeout ~= timeout) then
+    core.misuse "bad argument #1 to 'wait' (timeout must be a number of seconds)"
+  end
   core.check_awaiting "wait"
   check_awaitables("wait", list, count)
   local tasks = without_doubles(start_all(list, count, 2))
-  core.wait_many(tasks, mode, list.timeout)
+  core.wait_many(tasks, mode, timeout)
   local done, pending = {}, {}
   for _, task in ipairs(tasks) do
     local side = task:done() and done or pending

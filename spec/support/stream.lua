@@ -11,11 +11,13 @@ function stream.listen(options)
   return assert(listen_with(print, "127.0.0.1", 0, options))
 end
 
-local Pair = { __close = function(pair)
-  pair.near:close()
-  pair.far:close()
-end }
+local Pair = {}
 Pair.__index = Pair
+
+function Pair:__close()
+  self.near:close()
+  self.far:close()
+end
 
 -- Two ends of one connection, as a <close> value: `near` was connected, `far` accepted.
 function stream.pair(options)

@@ -20,6 +20,7 @@ struct command {
   char **argv;
   int argc;
   int script;       /* index in argv, or argc */
+  int status;       /* of what was run */
   bool interactive, version, ignore_environment, warnings, has_code, virtual_clock;
 };
 
@@ -337,14 +338,29 @@ static int finish(struct command *c, int status) {
   return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* (command): what is asked for, where a metamethod of the globals may raise. */
+static int protected_run(lua_State *L) {
+  struct command *c = lua_touserdata(L, 1);
+  bool tests = c->argc > 1 && strcmp(c->argv[1], "test") == 0;
+  if (!tests) set_arg(c);
+  c->status = tests ? run_tests(c) : run_all(c);
+  return 0;
+}
+
+static int run_protected(struct command *c) {
+  lua_pushcfunction(c->L, protected_run);
+  lua_pushlightuserdata(c->L, c);
+  if (lua_pcall(c->L, 1, 0, 0) == LUA_OK) return c->status;
+  lua_pushnil(c->L);
+  return complain(c);
+}
+
 static int run_command(struct command *c) {
   watch_signals(c->neap);
   guard_sigpipe(c->L);
   exit_install(c->L);
   if (c->virtual_clock) neap_use_virtual_clock(c->neap);
-  bool tests = c->argc > 1 && strcmp(c->argv[1], "test") == 0;
-  if (!tests) set_arg(c);
-  int status = finish(c, tests ? run_tests(c) : run_all(c));
+  int status = finish(c, run_protected(c));
   unwatch_signals();
   return status;
 }

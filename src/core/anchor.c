@@ -84,6 +84,7 @@ static void push_chunk_table(lua_State *L, const struct anchors *a, int number) 
 int anchor_new(lua_State *L, struct neap *rt) {
   struct anchors *a = &rt->anchors;
   luaL_checkstack(L, 4, NULL);
+  runtime_check_open(L, rt, "neap");
   if (a->open == NO_CHUNK) add_chunk(L, a);
   int number = a->open;
   struct anchor_chunk *chunk = a->chunks[number];
@@ -102,9 +103,17 @@ void anchor_push(lua_State *L, struct neap *rt, int slot) {
   lua_remove(L, -2);
 }
 
+void anchor_set(lua_State *L, struct neap *rt, int slot) {
+  push_chunk_table(L, &rt->anchors, (slot - 1) / CHUNK);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, (slot - 1) % CHUNK + 1);
+  lua_pop(L, 1);
+}
+
 void anchor_release(lua_State *L, struct neap *rt, int slot) {
   struct anchors *a = &rt->anchors;
   int number = (slot - 1) / CHUNK, index = (slot - 1) % CHUNK + 1;
+  if (!a->chunks) return;
   struct anchor_chunk *chunk = a->chunks[number];
   push_chunk_table(L, a, number);
   lua_pushboolean(L, 0); /* not nil: the slot keeps its place in the table's array */

@@ -23,6 +23,9 @@ int anchor_new(lua_State *L, struct neap *rt);
 
 void anchor_push(lua_State *L, struct neap *rt, int slot);
 
+/* Replaces what the slot holds by the value on top, and pops it. Cannot raise. */
+void anchor_set(lua_State *L, struct neap *rt, int slot);
+
 /* Gives the slot back. Cannot raise. */
 void anchor_release(lua_State *L, struct neap *rt, int slot);
 

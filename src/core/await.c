@@ -28,11 +28,6 @@ static int push_sleep(lua_State *L, struct neap *rt, struct op *op) {
   return lua_gettop(L) - 1;
 }
 
-static enum op_abort abort_sleep(struct neap *rt, struct op *op) {
-  timer_stop(rt, &((struct sleep_op *)op)->timer);
-  return OP_GONE;
-}
-
 static void drop_sleep(struct neap *rt, struct op *op) {
   timer_stop(rt, &((struct sleep_op *)op)->timer);
 }
@@ -41,7 +36,6 @@ static const struct op_kind sleep_kind = {
     .name = "sleep",
     .size = sizeof(struct sleep_op),
     .push = push_sleep,
-    .abort = abort_sleep,
     .drop = drop_sleep,
     .local = true,
 };
@@ -140,11 +134,6 @@ static int push_wait(lua_State *L, struct neap *rt, struct op *op) {
   return 1;
 }
 
-static enum op_abort abort_wait(struct neap *rt, struct op *op) {
-  (void)rt, (void)op;
-  return OP_GONE;
-}
-
 static void drop_wait(struct neap *rt, struct op *op) {
   struct wait_op *wait = (struct wait_op *)op;
   timer_stop(rt, &wait->timer);
@@ -156,7 +145,6 @@ static const struct op_kind wait_kind = {
     .name = "wait",
     .size = sizeof(struct wait_op),
     .push = push_wait,
-    .abort = abort_wait,
     .drop = drop_wait,
     .local = true,
 };
@@ -260,7 +248,6 @@ static const struct op_kind wall_kind = {
     .name = "wait_wall",
     .size = sizeof(struct wall_op),
     .push = push_wall,
-    .abort = abort_wait,
     .drop = drop_wall,
     .local = true,
 };

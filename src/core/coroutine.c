@@ -7,8 +7,8 @@
 #include "core/scope.h"
 #include "core/task.h"
 
-/* parked_key: registry table (weak keys) of the coroutines that an await has passed through and not
- * come back. runner_key: the function of coroutine_push_runner. */
+/* parked_key: registry table (weak keys) of the coroutines that an await has passed through and not come
+ * back, and of those of tasks that user code has got hold of; the value is the task. runner_key: the function of coroutine_push_runner. */
 static const char parked_key, runner_key, library_key;
 
 int thread_close(lua_State *co, lua_State *from) {
@@ -24,42 +24,63 @@ int thread_close(lua_State *co, lua_State *from) {
 
 /* --- parking --- */
 
-/* The coroutine is at [index] of L's stack. */
-static void set_parked(lua_State *L, struct neap *rt, int index, bool parked) {
+/* The coroutine is at [index] of L's stack; [task] is NULL when it is no longer parked. */
+static void set_parked(lua_State *L, struct neap *rt, int index, struct task *task) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &parked_key);
   lua_pushvalue(L, index);
-  if (parked)
-    lua_pushboolean(L, 1);
+  if (task)
+    task_push(L, task);
   else
     lua_pushnil(L);
   lua_rawset(L, -3);
   lua_pop(L, 1);
-  if (parked)
-    rt->parked++;
-  else if (rt->parked > 0)
-    rt->parked--;
+  rt->parked += task ? 1 : -1u;
 }
 
-static bool is_parked(lua_State *L, struct neap *rt, int index) {
-  if (rt->parked == 0) return false;
+enum parking { NOT_PARKED, PARKED, ORPHANED };
+
+/* Orphaned: its task has ended, and nobody will come back for it. */
+static enum parking parking_of(lua_State *L, struct neap *rt, int index) {
+  if (rt->parked == 0) return NOT_PARKED;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &parked_key);
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
-  bool parked = lua_toboolean(L, -1);
+  struct task *task = lua_touserdata(L, -1);
   lua_pop(L, 2);
-  return parked;
+  if (!task) return NOT_PARKED;
+  return future_done(&task->future) ? ORPHANED : PARKED;
 }
 
 /* --- running --- */
 
 enum { RAN_ERROR = -1, RAN_AWAITING = -2 };
 
+/* (coroutine): marks it as parked. Under want of memory it goes without. */
+static int park(lua_State *L) {
+  struct neap *rt = runtime_get(L);
+  set_parked(L, rt, 1, rt->current);
+  return 0;
+}
+
+static void try_park(lua_State *L, int index) {
+  lua_pushcfunction(L, park);
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+static bool is_resumable(lua_State *co) {
+  lua_Debug ar;
+  if (lua_status(co) == LUA_YIELD) return true;
+  return lua_status(co) == LUA_OK && !lua_getstack(co, 0, &ar);
+}
+
 /* Runs [co], which lies at [index] of L, with [nargs] values on its own stack. Returns the count of
  * values it yielded or returned, which are on its stack; or RAN_ERROR, with the error there; or
- * RAN_AWAITING: the caller must yield, and come back here with nothing. */
-static int run(lua_State *L, struct neap *rt, lua_State *co, int index, int nargs) {
+ * RAN_AWAITING: the caller must yield, and come back here with nothing. With [closes] a coroutine that
+ * fails is closed, under the scopes that it opened. */
+static int run(lua_State *L, struct neap *rt, lua_State *co, int index, int nargs, bool closes) {
   int results;
-  struct task *task = rt->current;
+  struct task *task = is_resumable(co) ? rt->current : NULL;
   lua_State *active = rt->active;
   bool barrier = rt->barrier;
   if (task && active == L) {
@@ -71,15 +92,17 @@ static int run(lua_State *L, struct neap *rt, lua_State *co, int index, int narg
   rt->active = active;
   rt->barrier = barrier;
   if (status == LUA_YIELD && rt->suspending) {
-    set_parked(L, rt, index, true);
+    try_park(L, index);
     return RAN_AWAITING;
   }
+  if (closes && status != LUA_OK && status != LUA_YIELD && lua_status(co) != LUA_OK)
+    thread_close(co, L);
   if (task && task->scope) scope_detach(rt, task, co);
   return status == LUA_OK || status == LUA_YIELD ? results : RAN_ERROR;
 }
 
 static void check_resumable(lua_State *L, struct neap *rt, lua_State *co, int index, int nargs) {
-  if (is_parked(L, rt, index)) luaL_error(L, "cannot resume non-suspended coroutine");
+  if (parking_of(L, rt, index)) luaL_error(L, "cannot resume non-suspended coroutine");
   if (!lua_checkstack(co, nargs)) luaL_error(L, "too many arguments to resume");
 }
 
@@ -112,8 +135,8 @@ static int resume_went_on(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct neap *rt = runtime_of(L);
   lua_State *co = lua_tothread(L, 1);
-  set_parked(L, rt, 1, false);
-  return finish_resume(L, co, run(L, rt, co, 1, 0));
+  set_parked(L, rt, 1, NULL);
+  return finish_resume(L, co, run(L, rt, co, 1, 0, false));
 }
 
 static lua_State *check_coroutine(lua_State *L) {
@@ -126,7 +149,7 @@ static int l_resume(lua_State *L) {
   struct neap *rt = runtime_of(L);
   lua_State *co = check_coroutine(L);
   int nargs = lua_gettop(L) - 1;
-  if (is_parked(L, rt, 1)) {
+  if (parking_of(L, rt, 1)) {
     lua_pushboolean(L, 0);
     lua_pushliteral(L, "cannot resume non-suspended coroutine");
     return 2;
@@ -137,7 +160,7 @@ static int l_resume(lua_State *L) {
     return 2;
   }
   lua_xmove(L, co, nargs);
-  return finish_resume(L, co, run(L, rt, co, 1, nargs));
+  return finish_resume(L, co, run(L, rt, co, 1, nargs, false));
 }
 
 /* --- coroutine.wrap --- */
@@ -146,10 +169,8 @@ static int wrap_went_on(lua_State *L, int status, lua_KContext context);
 
 /* As in Lua, an error closes the coroutine, and a string gets the position of the caller. */
 static int raise_from(lua_State *L, lua_State *co) {
-  int status = lua_status(co);
-  if (status != LUA_OK && status != LUA_YIELD) status = thread_close(co, L);
   lua_xmove(co, L, 1);
-  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+  if (lua_type(L, -1) == LUA_TSTRING) {
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -167,8 +188,8 @@ static int wrap_went_on(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct neap *rt = runtime_of(L);
   lua_State *co = lua_tothread(L, lua_upvalueindex(2));
-  set_parked(L, rt, lua_upvalueindex(2), false);
-  return finish_wrap(L, co, run(L, rt, co, lua_upvalueindex(2), 0));
+  set_parked(L, rt, lua_upvalueindex(2), NULL);
+  return finish_wrap(L, co, run(L, rt, co, lua_upvalueindex(2), 0, true));
 }
 
 static int l_wrapped(lua_State *L) {
@@ -177,7 +198,7 @@ static int l_wrapped(lua_State *L) {
   int nargs = lua_gettop(L);
   check_resumable(L, rt, co, lua_upvalueindex(2), nargs);
   lua_xmove(L, co, nargs);
-  return finish_wrap(L, co, run(L, rt, co, lua_upvalueindex(2), nargs));
+  return finish_wrap(L, co, run(L, rt, co, lua_upvalueindex(2), nargs, true));
 }
 
 static int l_wrap(lua_State *L) {
@@ -214,12 +235,12 @@ static int runner_went_on(lua_State *L, int status, lua_KContext context) {
   struct neap *rt = runtime_of(L);
   lua_State *co = lua_tothread(L, 1);
   if (context == WENT_AWAITING) {
-    set_parked(L, rt, 1, false);
+    set_parked(L, rt, 1, NULL);
   } else if (rt->current->wake == WAKE_CANCEL) {
     thread_close(co, L);
     return error_raise_cancelled(L, rt);
   }
-  return finish_runner(L, co, run(L, rt, co, 1, 0));
+  return finish_runner(L, co, run(L, rt, co, 1, 0, true));
 }
 
 static int l_run_coroutine(lua_State *L) {
@@ -228,7 +249,7 @@ static int l_run_coroutine(lua_State *L) {
   int nargs = lua_gettop(L) - 1;
   check_resumable(L, rt, co, 1, nargs);
   lua_xmove(L, co, nargs);
-  return finish_runner(L, co, run(L, rt, co, 1, nargs));
+  return finish_runner(L, co, run(L, rt, co, 1, nargs, true));
 }
 
 void coroutine_push_runner(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &runner_key); }
@@ -238,7 +259,14 @@ void coroutine_push_runner(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &ru
 static const char *status_of(lua_State *L, struct neap *rt, lua_State *co, int index) {
   lua_Debug ar;
   if (L == co) return "running";
-  if (is_parked(L, rt, index)) return "normal";
+  switch (parking_of(L, rt, index)) {
+    case PARKED:
+      return "normal";
+    case ORPHANED:
+      return "suspended";
+    case NOT_PARKED:
+      break;
+  }
   switch (lua_status(co)) {
     case LUA_YIELD:
       return "suspended";
@@ -279,7 +307,10 @@ static int l_running(lua_State *L) {
   struct neap *rt = runtime_of(L);
   bool is_main = lua_pushthread(L) == 1;
   if (in_task_itself(rt, L)) {
-    rt->current->escaped = true;
+    if (!rt->current->escaped) {
+      rt->current->escaped = true;
+      set_parked(L, rt, lua_gettop(L), rt->current);
+    }
     is_main = rt->current == rt->body;
   }
   lua_pushboolean(L, is_main);
@@ -314,6 +345,7 @@ void coroutine_install(lua_State *L) {
     lua_setfield(L, -3, entry->name);
   }
   lua_pop(L, 2);
+  runtime_get(L)->installed = true;
 }
 
 static int l_install(lua_State *L) {

@@ -13,6 +13,9 @@ static const char *const kind_names[ERROR_KINDS] = {
     "DeadlockError", "OSError",        "IncompleteReadError", "LimitOverrunError",
 };
 
+/* Of kinds under kinds; a bound for tables that only look like one. */
+enum { KINDS_DEEP = 32 };
+
 static const char kind_keys[ERROR_KINDS], origin_key;
 
 static void push_kind(lua_State *L, enum error_kind kind) {
@@ -62,7 +65,7 @@ int error_raise(lua_State *L, enum error_kind kind, const char *format, ...) {
 
 /* Whether the metatable on top is the kind below it or derived from it. Pops the metatable. */
 static bool derives(lua_State *L, int kind) {
-  while (lua_istable(L, -1)) {
+  for (int depth = 0; lua_istable(L, -1) && depth < KINDS_DEEP; depth++) {
     if (lua_rawequal(L, -1, kind)) return lua_pop(L, 1), true;
     lua_pushliteral(L, "base");
     lua_rawget(L, -2);

@@ -113,8 +113,10 @@ static void guard(lua_State *L, struct neap *rt, int index) {
 }
 
 void future_fail(lua_State *L, struct neap *rt, int index, enum future_state state) {
-  luaL_checkstack(L, 6, NULL);
-  if (state == FUTURE_FAILED) guard(L, rt, lua_absindex(L, index));
+  if (state == FUTURE_FAILED) {
+    luaL_checkstack(L, 6, NULL);
+    guard(L, rt, lua_absindex(L, index));
+  }
   future_fail_quietly(L, rt, index, state);
 }
 
@@ -205,14 +207,29 @@ static int push_awaited(lua_State *L, struct neap *rt, struct op *op) {
   return future_push_result(L, ((struct await_op *)op)->index);
 }
 
+static const struct op_kind await_kind;
+
+/* Whether [task], which is being cancelled too, waits by way of others for [other]: then nobody in the
+ * circle would ever end. */
+static bool waits_for(struct neap *rt, struct task *task, struct task *other) {
+  for (uint32_t n = 0; n <= rt->task_count; n++) {
+    struct op *op = task->op;
+    if (task == other) return true;
+    if (!op || op->state != OP_ABORTING || op->kind != &await_kind) return false;
+    struct future *next = ((struct await_op *)op)->future;
+    if (!next->is_task) return false;
+    task = (struct task *)next;
+  }
+  return true;
+}
+
 /* Cancelling an awaiter cancels the task it awaits, and waits for its end; a bare future stays. */
 static enum op_abort abort_await(struct neap *rt, struct op *op) {
   struct await_op *await = (struct await_op *)op;
-  if (await->future->is_task) {
+  if (await->future->is_task && !waits_for(rt, (struct task *)await->future, op->task)) {
     task_cancel_quietly(rt, (struct task *)await->future);
     return OP_COMING;
   }
-  list_remove(&await->waiter.link);
   return OP_GONE;
 }
 
@@ -346,12 +363,19 @@ static void report_collected(lua_State *L, struct neap *rt) {
 }
 
 static void report_living(lua_State *L, struct neap *rt) {
+  struct list unread;
   struct list *node;
+  list_init(&unread);
+  list_splice(&unread, &rt->failures);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &failed_key);
-  while ((node = list_first(&rt->failures))) {
+  while ((node = list_first(&unread))) {
     struct future *future = container_of(node, struct future, waiters);
-    mark_retrieved(future);
-    if (lua_rawgetp(L, -1, future) != LUA_TNIL) report_one(L, rt, lua_gettop(L));
+    list_remove(node);
+    list_append(&rt->failures, node);
+    if (lua_rawgetp(L, -1, future) != LUA_TNIL) { /* or else its guard is about to tell */
+      mark_retrieved(future);
+      report_one(L, rt, lua_gettop(L));
+    }
     lua_pop(L, 1);
   }
   lua_pop(L, 1);

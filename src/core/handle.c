@@ -3,12 +3,15 @@
 #include "core/error.h"
 #include "core/report.h"
 
+enum { ARGUMENTS = 250 }; /* each is a user value */
+
 static void fire(struct neap *rt, struct timer *timer) {
   runtime_make_ready(rt, &container_of(timer, struct handle, timer)->runnable);
 }
 
 struct handle *handle_new(lua_State *L, struct neap *rt, int index) {
   int nargs = lua_gettop(L) - index;
+  if (nargs > ARGUMENTS) error_misuse(L, "a callback takes at most %d arguments", ARGUMENTS);
   struct handle *handle = object_new(L, rt, OBJECT_HANDLE, sizeof *handle, nargs + 1);
   *handle = (struct handle){.runnable.kind = RUN_CALLBACK, .nargs = nargs};
   timer_init(&handle->timer, fire);

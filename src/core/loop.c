@@ -105,11 +105,6 @@ static int push_nothing(lua_State *L, struct neap *rt, struct op *op) {
   return 0;
 }
 
-static enum op_abort abort_forever(struct neap *rt, struct op *op) {
-  (void)rt, (void)op;
-  return OP_GONE;
-}
-
 static void drop_forever(struct neap *rt, struct op *op) {
   if (rt->forever == op) rt->forever = NULL;
 }
@@ -118,7 +113,6 @@ static const struct op_kind forever_kind = {
     .name = "run_forever",
     .size = sizeof(struct op),
     .push = push_nothing,
-    .abort = abort_forever,
     .drop = drop_forever,
     .local = true,
 };
@@ -228,6 +222,7 @@ static int l_call_at(lua_State *L) {
   struct neap *rt = check_open(L, "call_at");
   double time = ceil(check_time(L, 2) * 1e9);
   luaL_checktype(L, 3, LUA_TFUNCTION);
+  if (time < 0) time = 0;
   return call_at(L, rt, time >= (double)INT64_MAX ? INT64_MAX : (int64_t)time);
 }
 

@@ -27,6 +27,8 @@ static int resumed(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct neap *rt = runtime_of(L);
   struct task *task = rt->current;
+  if (rt->active != L)
+    return luaL_error(L, "cannot resume a coroutine that waits in a task");
   switch ((enum wake)task->wake) {
     case WAKE_RESULT:
       return task->op ? finish(L, rt, task, task->op) : 0;
@@ -207,9 +209,10 @@ void op_cancel(struct neap *rt, struct task *task) {
   }
   if (op->state != OP_WAITING) return;
   op->state = OP_ABORTING;
-  switch (op->kind->abort(rt, op)) {
+  switch (op->kind->abort ? op->kind->abort(rt, op) : OP_GONE) {
     case OP_GONE:
-      op->state = OP_DONE;
+      task->op = NULL;
+      drop(rt, op);
       task_wake(rt, task, WAKE_CANCEL);
       break;
     case OP_COMING:
@@ -231,7 +234,7 @@ void op_detach(struct neap *rt, struct task *task) {
     drop(rt, op);
   } else if (op->state == OP_WAITING) {
     op->state = OP_ABORTING;
-    if (op->kind->abort(rt, op) == OP_GONE) drop(rt, op);
+    if (!op->kind->abort || op->kind->abort(rt, op) == OP_GONE) drop(rt, op);
   }
 }
 

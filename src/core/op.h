@@ -13,7 +13,7 @@
  *     begun --op_await--> waiting --op_complete--> completed --task resumes--> pushed, dropped
  *                            |                        ^
  *                            |-- abort says coming ---| (completes as UV_ECANCELED, or truly)
- *                            |-- abort says gone -----> task resumes with CancelledError, dropped
+ *                            |-- abort says gone -----> dropped; task resumes with CancelledError
  *                            '-- abort says abandoned > task resumes with CancelledError;
  *                                                       op_complete comes later and only drops
  *
@@ -45,7 +45,7 @@ struct op_kind {
    * Runs in the awaiting coroutine. */
   int (*push)(lua_State *L, struct neap *rt, struct op *op);
 
-  /* Called at most once, while waiting. Cannot raise. */
+  /* Called at most once, while waiting. Cannot raise. NULL: it is gone when it is dropped. */
   enum op_abort (*abort)(struct neap *rt, struct op *op);
 
   /* Releases what the op holds beside its own memory; exactly once, whatever happened. It must

@@ -41,22 +41,18 @@ static struct runnable *take_ready(struct neap *rt) {
   return runnable;
 }
 
-static void run_one(struct neap *rt) {
-  struct runnable *runnable = take_ready(rt);
-  if (runnable->kind == RUN_TASK)
-    task_step(rt, container_of(runnable, struct task, runnable));
-  else
-    handle_run(rt, (struct handle *)runnable);
-}
-
 /* Runs what is ready now; what becomes ready meanwhile belongs to the next turn. */
 static void run_ready(struct neap *rt) {
-  struct runnable *last = rt->ready_tail;
-  while (last) {
-    bool is_last = rt->ready_head == last;
-    rt->unpolled_steps++;
-    run_one(rt);
-    if (is_last) break;
+  if (!rt->ready_head) return;
+  runtime_make_ready(rt, &rt->turn_end);
+  for (;; rt->unpolled_steps++) {
+    struct runnable *runnable = take_ready(rt);
+    if (runnable->kind == RUN_TASK)
+      task_step(rt, container_of(runnable, struct task, runnable));
+    else if (runnable->kind == RUN_CALLBACK)
+      handle_run(rt, (struct handle *)runnable);
+    else
+      return;
   }
 }
 
@@ -72,6 +68,7 @@ void runtime_set_virtual(struct neap *rt, bool is_virtual) {
   rt->clock.is_virtual = is_virtual;
   rt->clock.virtual_now = now;
   rt->clock.offset = now - (int64_t)uv_hrtime();
+  rt->turns = 0;
 }
 
 int64_t runtime_deadline(struct neap *rt, double seconds) {
@@ -163,6 +160,17 @@ static bool wait_for_something(struct neap *rt) {
   return true;
 }
 
+static int protected_report(lua_State *L) {
+  future_report_failures(L, lua_touserdata(L, 1), false);
+  return 0;
+}
+
+static void report_unread(struct neap *rt) {
+  lua_pushcfunction(rt->L, protected_report);
+  lua_pushlightuserdata(rt->L, rt);
+  if (lua_pcall(rt->L, 1, 0, 0) != LUA_OK) lua_pop(rt->L, 1);
+}
+
 static bool is_over(struct neap *rt, struct future *until) {
   return until ? future_done(until) : rt->task_count == 0;
 }
@@ -170,10 +178,12 @@ static bool is_over(struct neap *rt, struct future *until) {
 enum run_result runtime_run(struct neap *rt, struct future *until) {
   enum run_result result = RUN_DONE;
   bool was_running = rt->running;
+  if (!lua_checkstack(rt->L, 40)) return RUN_STOPPED;
   rt->running = true;
   while (!is_over(rt, until)) {
     rt->turns++;
     run_ready(rt);
+    if (rt->unread) report_unread(rt);
     if (rt->stop) {
       rt->stop = false;
       result = RUN_STOPPED;
@@ -219,6 +229,7 @@ static void init(struct neap *rt, lua_State *L) {
   list_init(&rt->failures);
   list_init(&rt->scopes);
   list_init(&rt->resources);
+  rt->turn_end.kind = RUN_TURN_END;
   rt->closed = true; /* until its loop is open */
 }
 
@@ -250,10 +261,10 @@ struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
 
 static int protected_free_tasks(lua_State *L) {
   struct neap *rt = lua_touserdata(L, 1);
-  while (rt->task_count > (rt->current ? 1 : 0)) {
-    struct list *node = rt->tasks.next;
-    if (rt->current && node == &rt->current->link) node = node->next;
-    task_kill(L, rt, container_of(node, struct task, link));
+  struct list *node = rt->tasks.next;
+  while (node != &rt->tasks) {
+    bool killed = task_kill(L, rt, container_of(node, struct task, link));
+    node = killed ? rt->tasks.next : node->next;
   }
   future_report_failures(L, rt, true);
   return 0;
@@ -280,6 +291,7 @@ static void close_resources(struct neap *rt) {
     list_remove(&resource->link);
     resource->close(rt, resource);
   }
+  while (rt->owns_loop && rt->flushing > 0) uv_run(rt->loop, UV_RUN_ONCE);
   uv_close((uv_handle_t *)rt->uv_timer, on_timer_closed);
   if (rt->owns_loop) uv_walk(rt->loop, close_handle, NULL);
 }

@@ -18,8 +18,9 @@
 struct op;
 struct task;
 
-/* What stands in the ready queue: a task to resume or a callback to call. */
-enum runnable_kind { RUN_TASK, RUN_CALLBACK };
+/* What stands in the ready queue: a task to resume, a callback to call, or the mark behind what was
+ * ready when the turn began. */
+enum runnable_kind { RUN_TASK, RUN_CALLBACK, RUN_TURN_END };
 
 struct runnable {
   struct runnable *next;
@@ -36,8 +37,9 @@ struct timer {
   void (*fire)(struct neap *rt, struct timer *timer);
 };
 
-/* What has libuv handles open. [close] begins their close at once, without flushing; the memory is
- * freed by the last close callback. Whoever closes by itself unlinks it. */
+/* What has libuv handles open. [close] begins their close, once, at the runtime's end; the memory is
+ * freed by the last close callback. On a loop of the runtime's own it may first send what is queued,
+ * and counts itself in [flushing] meanwhile. Whoever closes by itself unlinks it. */
 struct resource {
   struct list link; /* in rt->resources */
   void (*close)(struct neap *rt, struct resource *resource);
@@ -61,6 +63,7 @@ struct neap {
 
   struct runnable *ready_head;
   struct runnable *ready_tail;
+  struct runnable turn_end;
   struct heap timers;
   struct clock clock;
   uv_timer_t *uv_timer;    /* the one timer that libuv sees; unreferenced while it is not armed */
@@ -72,7 +75,9 @@ struct neap {
   lua_State *active;       /* the innermost coroutine that may await: the task's own, or a user's */
   bool barrier;            /* some resumer between the task and [active] cannot yield */
   bool suspending;         /* the yield that just happened is an await on its way to the loop */
-  unsigned parked;         /* user coroutines that an await has passed through and not come back */
+  unsigned parked;         /* how often a user coroutine was parked: see coroutine.c */
+  bool installed;          /* user code cannot get at a task's coroutine behind our back */
+  unsigned kills;          /* that are going on, one inside the other */
 
   struct task *main;       /* who gets DeadlockError: what a run was started for */
   struct task *body;       /* the script's, in the neap command: a run in it awaits */
@@ -92,6 +97,7 @@ struct neap {
   struct list failures;    /* failed futures whose error nobody has read; linked by [waiters] */
   struct list scopes;      /* scopes of user coroutines that are not being run, see scope.c */
   struct list resources;   /* what must be closed before the loop can be */
+  unsigned flushing;       /* closed streams that still send: the runtime's end waits for them */
 
   struct anchors anchors;
   struct idle_coroutine *idle; /* ended coroutines, to be reused */

@@ -155,8 +155,11 @@ static int l_gc(lua_State *L) {
 static struct scope *open_scope(lua_State *L, const char *call) {
   struct neap *rt = runtime_of(L);
   struct task *task = rt->current;
-  if (!task || rt->active != L) error_misuse(L, "%s: a scope is opened in a task", call);
-  struct scope *scope = object_new(L, rt, OBJECT_SCOPE, sizeof *scope, 0);
+  if (!task || rt->active != L || !lua_isyieldable(L))
+    error_misuse(L, "%s: a scope is opened in a task, where it can wait", call);
+  struct scope *scope = object_new(L, rt, OBJECT_SCOPE, sizeof *scope, 1);
+  lua_pushthread(L); /* lives as long: it is known by its address */
+  lua_setiuservalue(L, -2, 1);
   *scope = (struct scope){.task = task, .parent = task->scope, .L = L, .deadline = INT64_MAX,
                           .state = SCOPE_OPEN, .limit = -1};
   timer_init(&scope->timer, expire);
@@ -180,6 +183,7 @@ static void set_limit(lua_State *L, struct scope *scope, double seconds) {
 
 static int64_t to_deadline(double time) {
   double ns = ceil(time * 1e9);
+  if (ns <= 0) return 0;
   return ns >= (double)INT64_MAX ? INT64_MAX : (int64_t)ns;
 }
 

@@ -39,15 +39,10 @@ static int push_acquire(lua_State *L, struct neap *rt, struct op *op) {
   return 1;
 }
 
-static enum op_abort abort_acquire(struct neap *rt, struct op *op) {
-  (void)rt, (void)op;
-  return OP_GONE;
-}
-
 /* A permit that was given to a task that can no longer take it goes to the next. */
 static void drop_acquire(struct neap *rt, struct op *op) {
   struct acquire_op *acquire = (struct acquire_op *)op;
-  bool given = list_empty(&acquire->link) && op->status == 0 && op->state == OP_DONE;
+  bool given = op->state == OP_DONE && op->status == 0;
   list_remove(&acquire->link);
   if (given && !acquire->taken) give(rt, acquire->semaphore);
 }
@@ -56,7 +51,6 @@ static const struct op_kind acquire_kind = {
     .name = "acquire",
     .size = sizeof(struct acquire_op),
     .push = push_acquire,
-    .abort = abort_acquire,
     .drop = drop_acquire,
     .local = true,
 };

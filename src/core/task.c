@@ -7,9 +7,13 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/op.h"
+#include "core/report.h"
 #include "core/scope.h"
 
-enum { IDLE_KEPT = 256 };
+enum {
+  IDLE_KEPT = 256,
+  KILLS_NESTED = 50, /* closing a coroutine takes C stack */
+};
 
 /* An ended coroutine that no user code can know of. Its slot anchors it. */
 struct idle_coroutine {
@@ -30,26 +34,30 @@ static int bottom_level(lua_State *co, lua_Debug *ar) {
   return level > 0 && lua_getstack(co, level - 1, ar) ? level - 1 : -1;
 }
 
-/* Pushes on [L] what lies at [index] of the frame of task_main. */
-static void push_from_frame(lua_State *L, struct task *task, int index) {
+/* Pushes on [L] the function that made the unended task, or nil. */
+static void push_creator_of(lua_State *L, struct task *task) {
   lua_State *co = task->L;
   lua_Debug ar;
   if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
-  if (!task->started)
-    lua_pushvalue(co, index + 1); /* below it lies task_main itself */
-  else if (bottom_level(co, &ar) < 0 || !lua_getlocal(co, &ar, index))
+  if (task->dying)
+    lua_pushnil(co);
+  else if (!task->started)
+    lua_pushvalue(co, FRAME_CREATOR + 1); /* below it lies task_main itself */
+  else if (bottom_level(co, &ar) < 0 || !lua_getlocal(co, &ar, FRAME_CREATOR))
     lua_pushnil(co);
   if (co != L) lua_xmove(co, L, 1);
 }
 
-void task_push(lua_State *L, struct task *task) { push_from_frame(L, task, FRAME_TASK); }
+void task_push(lua_State *L, struct task *task) { anchor_push(L, task->future.rt, task->slot); }
 
 /* Pushes on [L] the function that the unended task runs. */
 static void push_body_of(lua_State *L, struct task *task) {
   lua_State *co = task->L;
   lua_Debug ar;
   if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
-  if (!task->started)
+  if (task->dying)
+    lua_pushnil(co);
+  else if (!task->started)
     lua_pushvalue(co, FRAME_BODY + 1);
   else if (lua_getstack(co, bottom_level(co, &ar) - 1, &ar))
     lua_getinfo(co, "f", &ar);
@@ -169,11 +177,17 @@ static bool take_idle(struct neap *rt, struct task *task) {
   return true;
 }
 
-/* Gives the task a coroutine, which stays in its slot from one task to the next. */
-static void take_coroutine(lua_State *L, struct neap *rt, struct task *task) {
-  if (take_idle(rt, task)) return;
-  task->L = lua_newthread(L);
-  task->slot = anchor_new(L, rt);
+/* Gives the task, whose userdata is at [index], a coroutine. */
+static void take_coroutine(lua_State *L, struct neap *rt, struct task *task, int index) {
+  if (!take_idle(rt, task)) {
+    task->L = lua_newthread(L);
+    task->slot = anchor_new(L, rt);
+  }
+  lua_pushthread(task->L);
+  lua_xmove(task->L, L, 1);
+  lua_setiuservalue(L, index, FUTURE_RESULT);
+  lua_pushvalue(L, index);
+  anchor_set(L, rt, task->slot);
 }
 
 /* Pushes the function that runs at [level] and returns its line. */
@@ -203,7 +217,7 @@ struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
   list_init(&task->link);
   task->line = push_creator(L, level);
   lua_rotate(L, index, 2); /* task, creator, function, arguments */
-  take_coroutine(L, rt, task);
+  take_coroutine(L, rt, task, index);
   if (!lua_checkstack(task->L, nargs + 8)) {
     anchor_release(L, rt, task->slot);
     error_misuse(L, "create_task: too many arguments");
@@ -219,6 +233,13 @@ struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
 
 /* --- running and ending --- */
 
+static void keep_idle(lua_State *L, struct neap *rt, lua_State *co, int slot) {
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  anchor_set(L, rt, slot);
+  rt->idle[rt->idle_count++] = (struct idle_coroutine){co, slot};
+}
+
 static bool idle_has_room(struct neap *rt) {
   if (rt->idle_count >= IDLE_KEPT) return false;
   if (!rt->idle) rt->idle = malloc(IDLE_KEPT * sizeof *rt->idle);
@@ -232,29 +253,51 @@ static void retire(lua_State *L, struct neap *rt, struct task *task, bool reusab
   rt->task_count--;
   if (rt->main == task) rt->main = NULL;
   if (rt->body == task) rt->body = NULL;
-  if (reusable && !task->escaped && idle_has_room(rt))
-    rt->idle[rt->idle_count++] = (struct idle_coroutine){task->L, task->slot};
+  reusable = reusable && rt->installed && !task->escaped && !lua_gethook(task->L);
+  if (reusable && idle_has_room(rt))
+    keep_idle(L, rt, task->L, task->slot);
   else
     anchor_release(L, rt, task->slot);
   task->L = NULL;
 }
 
+/* (task, error) */
+static int protected_fail(lua_State *L) {
+  struct task *task = lua_touserdata(L, 1);
+  future_fail(L, task->future.rt, 1, FUTURE_FAILED);
+  return 0;
+}
+
+/* Without memory for the details the error is told at once. */
+static void fail_somehow(lua_State *L, struct neap *rt, int task, int error) {
+  struct future *future = lua_touserdata(L, task);
+  lua_pushcfunction(L, protected_fail);
+  lua_pushvalue(L, task);
+  lua_pushvalue(L, error);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  lua_pushvalue(L, error);
+  future->retrieved = true;
+  future_fail_quietly(L, rt, task, FUTURE_FAILED);
+  lua_pushvalue(L, error);
+  report(L, rt, "a task failed", "task", task);
+}
+
 /* The coroutine died outside its protected call: for want of memory or of C stack. */
 static void bury(lua_State *L, struct neap *rt, struct task *task) {
   lua_State *co = task->L;
+  int top = lua_gettop(L);
   task_push(L, task);
-  if (lua_gettop(co) > 0 && lua_checkstack(L, 2))
+  if (lua_gettop(co) > 0)
     lua_xmove(co, L, 1);
   else
     lua_pushnil(L);
   scope_forget(rt, task);
-  if (!future_done(&task->future))
-    future_fail_quietly(L, rt, lua_absindex(L, -2), FUTURE_FAILED);
-  else
-    lua_pop(L, 1);
+  if (!future_done(&task->future)) fail_somehow(L, rt, top + 1, top + 2);
+  op_detach(rt, task);
   thread_close(co, L);
   retire(L, rt, task, false);
-  lua_pop(L, 1);
+  lua_settop(L, top);
 }
 
 static int step_arguments(struct task *task) {
@@ -310,18 +353,21 @@ static void unqueue(struct neap *rt, struct runnable *runnable) {
 }
 
 bool task_kill(lua_State *L, struct neap *rt, struct task *task) {
-  if (future_done(&task->future) || task == rt->current) return false;
+  if (future_done(&task->future) || task == rt->current || task->dying) return false;
   luaL_checkstack(L, 6, NULL);
   task_push(L, task);
   int index = lua_gettop(L);
+  future_push_detail(L, index, "message");
+  error_push_cancelled(L, index, -1);
+  task->dying = true;
   unqueue(rt, &task->runnable);
   op_detach(rt, task);
   task->suspended = false;
+  rt->kills++;
   thread_close(task->L, L);
+  rt->kills--;
   scope_forget(rt, task);
-  future_push_detail(L, index, "message");
-  error_push_cancelled(L, index, -1);
-  future_fail(L, rt, index, FUTURE_CANCELLED);
+  future_fail_quietly(L, rt, index, FUTURE_CANCELLED);
   retire(L, rt, task, false);
   lua_settop(L, index - 1);
   return true;
@@ -410,6 +456,8 @@ static int l_kill(lua_State *L) {
   struct neap *rt = runtime_of(L);
   struct task *task = task_check(L, rt, 1);
   if (task == rt->current) return error_misuse(L, "kill: a task cannot kill itself");
+  if (rt->kills >= KILLS_NESTED)
+    return error_misuse(L, "kill: more than %d kills inside one another", KILLS_NESTED);
   lua_pushboolean(L, task_kill(L, rt, task));
   return 1;
 }
@@ -446,7 +494,7 @@ static int l_made_at(lua_State *L) {
   if (future_done(&task->future)) {
     future_push_detail(L, 1, "made_at");
   } else {
-    push_from_frame(L, task, FRAME_CREATOR);
+    push_creator_of(L, task);
     creator_to_place(L, task);
   }
   return 1;
@@ -475,6 +523,8 @@ static int push_progress(lua_State *L, struct neap *rt, struct task *task) {
     lua_pushliteral(L, ", running>");
   else if (!task->started)
     lua_pushliteral(L, ", not started>");
+  else if (task->dying)
+    lua_pushliteral(L, ", being killed>");
   else {
     task_push_place(L, rt, task);
     lua_pushfstring(L, ", waits in %s>", lua_tostring(L, -1));
@@ -517,7 +567,7 @@ static int l_all_tasks(lua_State *L) {
   lua_createtable(L, (int)rt->task_count, 0);
   list_each(node, &rt->tasks) {
     struct task *task = container_of(node, struct task, link);
-    if (future_done(&task->future)) continue;
+    if (future_done(&task->future) || task->dying) continue;
     task_push(L, task);
     lua_rawseti(L, -2, ++n);
   }

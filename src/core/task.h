@@ -17,8 +17,8 @@ enum wake { WAKE_RESULT, WAKE_CANCEL, WAKE_ERROR };
 struct op;
 struct scope;
 
-/* Lives in a userdata, which lies on the stack of the task's coroutine until the task ends; [slot]
- * anchors the coroutine. */
+/* Lives in a userdata that [slot] anchors until the task ends; until then its first user value is the
+ * coroutine. */
 struct task {
   struct future future; /* must be first */
   struct runnable runnable;
@@ -34,6 +34,7 @@ struct task {
   bool suspended : 1;
   bool cancelled : 1;  /* awaits raise CancelledError now: see scope_refresh */
   bool delivered : 1;  /* the body has seen a CancelledError of the present requests */
+  bool dying : 1;      /* is being killed: its stack is gone */
   bool escaped : 1;    /* user code may hold the coroutine: it is not reused */
 };
 

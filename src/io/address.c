@@ -19,7 +19,9 @@ static const in_port_t *port_of(const union address *address) {
   return address->any.sa_family == AF_INET6 ? &address->v6.sin6_port : &address->v4.sin_port;
 }
 
-int address_port(const union address *address) { return ntohs(*port_of(address)); }
+int address_port(const union address *address) {
+  return ntohs(*port_of(address));
+}
 
 void address_set_port(union address *address, int port) {
   *(in_port_t *)port_of(address) = htons((in_port_t)port);

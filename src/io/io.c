@@ -2,16 +2,16 @@
 
 #include <lauxlib.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "core/runtime.h"
 #include "io/census.h"
 #include "io/listener.h"
 #include "io/readable.h"
 #include "io/reader.h"
+#include "io/slab.h"
 #include "io/stream.h"
 #include "io/tcp.h"
-#include "io/transport.h"
 
 /* Registry key of the userdata that holds the slab. */
 static const char slab_key;
@@ -24,16 +24,13 @@ struct slab *io_slab(lua_State *L) {
 }
 
 static int l_free_slab(lua_State *L) {
-  struct slab *slab = lua_touserdata(L, 1);
-  free(slab->bytes);
-  slab->bytes = NULL;
+  slab_free(lua_touserdata(L, 1));
   return 0;
 }
 
-/* Its block is allocated by the first read. */
-static void make_slab(lua_State *L) {
+static void make_slab(lua_State *L, struct neap *rt) {
   struct slab *slab = lua_newuserdatauv(L, sizeof *slab, 0);
-  slab->bytes = NULL;
+  slab_init(slab, rt);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, l_free_slab);
   lua_setfield(L, -2, "__gc");
@@ -85,7 +82,7 @@ bool io_option_boolean(lua_State *L, int index, const char *name, bool otherwise
 }
 
 int io_open(lua_State *L, struct neap *rt) {
-  make_slab(L);
+  make_slab(L, rt);
   stream_open(L, rt);
   tcp_open(L, rt);
   listener_open(L, rt);

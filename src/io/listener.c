@@ -31,11 +31,11 @@ struct watch {
 
 struct listener {
   struct neap *rt;
-  struct watch *watch;        /* NULL: closed */
+  struct watch *watch; /* NULL: closed */
   struct accept_op *accepting;
   union address address;
   size_t limit;
-  int accepted;               /* a connection's descriptor that nobody has taken yet, or UV_E* */
+  int accepted; /* a connection's descriptor that nobody has taken yet, or UV_E* */
   bool nodelay;
   bool polling;
 };
@@ -47,7 +47,9 @@ struct accept_op {
 
 /* --- the socket --- */
 
-static void on_closed(uv_handle_t *handle) { free(handle); }
+static void on_closed(uv_handle_t *handle) {
+  free(handle);
+}
 
 static void close_watch(struct watch *watch) {
   list_remove(&watch->resource.link);
@@ -232,7 +234,9 @@ static int listen_on(lua_State *L, struct neap *rt, const union address *address
 }
 
 /* Whether this machine just has no such addresses. */
-static bool is_absent(int status) { return status == UV_EADDRNOTAVAIL || status == UV_EAFNOSUPPORT; }
+static bool is_absent(int status) {
+  return status == UV_EADDRNOTAVAIL || status == UV_EAFNOSUPPORT;
+}
 
 /* Closes the listeners in the list on top of the stack and pops it. */
 static void close_all(lua_State *L) {

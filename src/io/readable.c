@@ -35,11 +35,6 @@ static int push(lua_State *L, struct neap *rt, struct op *op) {
   return 1;
 }
 
-static enum op_abort stop(struct neap *rt, struct op *op) {
-  (void)rt, (void)op;
-  return OP_GONE;
-}
-
 static void drop(struct neap *rt, struct op *op) {
   struct watcher *watcher = ((struct readable_op *)op)->watcher;
   (void)rt;
@@ -52,7 +47,6 @@ static const struct op_kind kind = {
     .name = "wait_readable",
     .size = sizeof(struct readable_op),
     .push = push,
-    .abort = stop,
     .drop = drop,
     .local = true,
 };

@@ -6,6 +6,37 @@
 #include <stdio.h>
 #include <string.h>
 
+int reader_append(struct reader *r, const char *bytes, size_t length) {
+  return reader_keep(r) || buffer_append(&r->kept, bytes, length) ? -1 : 0;
+}
+
+void reader_lend(struct reader *r, const char *bytes, size_t length) {
+  r->lent = bytes;
+  r->lent_length = length;
+}
+
+int reader_keep(struct reader *r) {
+  size_t length = r->lent_length;
+  r->lent_length = 0;
+  return buffer_append(&r->kept, r->lent, length);
+}
+
+void reader_consume(struct reader *r, size_t length) {
+  if (r->lent_length == 0) {
+    buffer_consume(&r->kept, length);
+  } else {
+    r->lent += length;
+    r->lent_length -= length;
+  }
+}
+
+void reader_free(struct reader *r) {
+  r->lent_length = 0;
+  buffer_free(&r->kept);
+}
+
+/* --- answers --- */
+
 struct bytes {
   const char *at;
   size_t length;
@@ -101,7 +132,7 @@ struct numeral {
   const char *at;
   const char *end;
   size_t length;
-  bool starved;  /* wanted a byte behind the last one */
+  bool starved; /* wanted a byte behind the last one */
   bool too_long;
 };
 
@@ -164,8 +195,8 @@ static enum answer find_number(struct bytes b, struct span *span) {
 
 enum answer reader_answer(const struct reader *reader, size_t offset, const struct request *request,
                           size_t *scanned, struct span *span) {
-  struct bytes b = {buffer_data(&reader->buffer) + offset, buffer_length(&reader->buffer) - offset,
-                    reader->limit, reader->ended};
+  struct bytes b = {reader_bytes(reader) + offset, reader_length(reader) - offset, reader->limit,
+                    reader->ended};
   *span = (struct span){0};
   switch (request->kind) {
     case REQUEST_LINE:
@@ -181,11 +212,11 @@ enum answer reader_answer(const struct reader *reader, size_t offset, const stru
 }
 
 bool reader_is_ready(const struct reader *reader, struct reading *reading) {
+  if (reading->requests->kind == REQUEST_SOME) return reader->ended || reader_length(reader) > 0;
   while (reading->answered < reading->count) {
     struct span span;
     const struct request *request = &reading->requests[reading->answered];
-    enum answer answer =
-        reader_answer(reader, reading->offset, request, &reading->scanned, &span);
+    enum answer answer = reader_answer(reader, reading->offset, request, &reading->scanned, &span);
     if (answer == ANSWER_WAIT) return false;
     if (answer != ANSWER_VALUE) return true;
     reading->offset += span.taken;

@@ -10,11 +10,37 @@
 
 enum { READER_LIMIT = 64 * 1024, NUMERAL_MAX = 200 };
 
+/* The bytes lie in [kept], or they are [lent]: then somebody else owns them, for the time being. */
 struct reader {
-  struct buffer buffer;
+  struct buffer kept;
+  const char *lent;
+  size_t lent_length;
   size_t limit; /* bytes of a line, and of what goes before a separator */
   bool ended;   /* nothing will follow */
 };
+
+static inline size_t reader_length(const struct reader *r) {
+  return r->lent_length + buffer_length(&r->kept);
+}
+
+static inline const char *reader_bytes(const struct reader *r) {
+  return r->lent_length > 0 ? r->lent : buffer_data(&r->kept);
+}
+
+/* Adds a copy of the bytes. Returns 0, or -1 when there is no memory. */
+int reader_append(struct reader *r, const char *bytes, size_t length);
+
+/* Adds the bytes, which stay where they are, to a reader that has none. */
+void reader_lend(struct reader *r, const char *bytes, size_t length);
+
+/* What is lent is copied. Returns 0, or -1 when there is no memory. */
+int reader_keep(struct reader *r);
+
+/* Forgets the first [length] bytes. */
+void reader_consume(struct reader *r, size_t length);
+
+/* Forgets all. */
+void reader_free(struct reader *r);
 
 enum request_kind {
   REQUEST_LINE,
@@ -22,9 +48,9 @@ enum request_kind {
   REQUEST_COUNT,     /* [count] bytes, or fewer before the end; 0 asks whether it has ended */
   REQUEST_ALL,
   REQUEST_NUMBER,
-  REQUEST_EXACTLY,   /* [count] bytes and no fewer */
-  REQUEST_UNTIL,     /* up to the first of [count] separators, and with it */
-  REQUEST_SOME,      /* what is there, at most [count] bytes */
+  REQUEST_EXACTLY, /* [count] bytes and no fewer */
+  REQUEST_UNTIL,   /* up to the first of [count] separators, and with it */
+  REQUEST_SOME,    /* what is there, at most [count] bytes */
 };
 
 struct separator {
@@ -40,7 +66,7 @@ struct request {
 };
 
 enum answer {
-  ANSWER_WAIT,    /* more bytes are needed */
+  ANSWER_WAIT, /* more bytes are needed */
   ANSWER_VALUE,
   ANSWER_NOTHING, /* the end; or what is there is no number */
   ANSWER_SHORT,   /* the end came before the last byte, or before a separator */

@@ -6,7 +6,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-static int last_error(void) { return uv_translate_sys_error(errno); }
+static int last_error(void) {
+  return uv_translate_sys_error(errno);
+}
 
 static int set_options(int fd, const union address *address) {
   int on = 1, off = 0;

@@ -1,14 +1,39 @@
-/* The stream that scripts see: buffered reading as of Lua's files, and writing with backpressure. */
+/* The stream that scripts see: buffered reading as of Lua's files, and writing with backpressure, over
+ * a transport. Its methods are in three files: stream.c (closing, addresses), stream_read.c and
+ * stream_write.c. */
 #ifndef NEAP_IO_STREAM_H
 #define NEAP_IO_STREAM_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 
-struct neap;
-struct transport;
+#include "io/reader.h"
+#include "io/slab.h"
+#include "io/transport.h"
 
-struct stream;
+struct read_op;
+
+/* Lives in a userdata. An op that waits for it is awaited by a call that has the stream as its first
+ * argument, and so keeps it alive. */
+struct stream {
+  struct neap *rt;
+  struct transport *transport; /* NULL only before it is attached */
+  struct reader reader;
+  struct borrower borrower; /* linked while the reader's bytes lie in the slab */
+  int error;                /* what ended the reading: 0 or UV_E* */
+  struct read_op *reading;  /* one task at a time may read */
+  struct list writers;      /* struct write_op, in order of arrival */
+  struct list shutters;     /* struct wait_op: half closing */
+  struct list closers;      /* struct wait_op: until it is closed */
+  size_t high;              /* above so many queued bytes writers wait */
+  size_t low;               /* until there are so few */
+  bool full;                /* has been above [high] and not yet at [low] */
+  bool shutting;            /* the sending side was ended */
+  bool shut;
+  bool closed;    /* for the program; the transport may still be sending */
+  bool collected; /* the transport is let go when nobody waits for it any more */
+};
 
 /* Registers the kind of object. */
 void stream_open(lua_State *L, struct neap *rt);
@@ -18,5 +43,22 @@ struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit);
 
 /* The stream now owns the transport. */
 void stream_attach(struct stream *s, struct transport *t);
+
+/* Lets go of the transport of a collected stream that no op waits for: where a state is closed, or a
+ * program calls __gc, the ops go last. */
+void stream_let_go(struct stream *s);
+
+/* The stream that is the first argument; raises if it is none, or is closed. */
+struct stream *stream_check(lua_State *L);
+struct stream *stream_check_open(lua_State *L, const char *call);
+
+/* An argument that counts bytes. */
+size_t stream_check_count(lua_State *L, int index, lua_Integer least);
+
+/* Whom the stream leads to, for messages. Returns [name]. */
+const char *stream_name(const struct stream *s, char name[ADDRESS_MAX]);
+
+/* Pushes nil, err, code for a call on the stream. */
+int stream_failure(lua_State *L, const struct stream *s, int status, const char *call);
 
 #endif

@@ -37,7 +37,8 @@ static void connected(void *owner, int status);
 static int begin_attempt(struct connect_op *op, const union address *address) {
   op->transport = transport_new(op->rt, op->slab, op->nodelay);
   if (!op->transport) return UV_ENOMEM;
-  return transport_connect(op->transport, address, op->has_local ? &op->local : NULL, connected, op);
+  return transport_connect(op->transport, address, op->has_local ? &op->local : NULL, connected,
+                           op);
 }
 
 static void end_attempt(struct connect_op *op, int status) {

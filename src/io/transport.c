@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SLAB_BYTES = 64 * 1024, CLOSE_LIMIT_MS = 5000 };
+enum { CLOSE_LIMIT_MS = 5000 };
 
 /* What the socket did not take at once. */
 struct rest {
@@ -18,7 +18,9 @@ static void let_go(struct transport *t) {
   if (--t->holders == 0) free(t);
 }
 
-static void free_handle(uv_handle_t *handle) { free(handle); }
+static void free_handle(uv_handle_t *handle) {
+  free(handle);
+}
 
 static void on_closed(uv_handle_t *handle) {
   struct transport *t = (struct transport *)handle;
@@ -39,6 +41,7 @@ struct transport *transport_new(struct neap *rt, struct slab *slab, bool nodelay
   }
   uv_unref(&t->uv.handle);
   uv_tcp_nodelay(&t->uv.tcp, nodelay);
+  t->rt = rt;
   t->slab = slab;
   t->holders = 2;
   t->resource.close = close_resource;
@@ -89,9 +92,7 @@ int transport_connect(struct transport *t, const union address *address, const u
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   (void)suggested;
-  struct slab *slab = ((struct transport *)handle)->slab;
-  if (!slab->bytes) slab->bytes = malloc(SLAB_BYTES);
-  *buf = uv_buf_init(slab->bytes, slab->bytes ? SLAB_BYTES : 0);
+  *buf = slab_room(((struct transport *)handle)->slab);
 }
 
 /* A connection that was reset behind its last bytes ends, for libuv, as if the peer had closed it. */
@@ -107,8 +108,9 @@ static int how_it_ended(const struct transport *t) {
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   struct transport *t = (struct transport *)stream;
   if (n > 0) {
+    slab_use(t->slab, (size_t)n);
     t->events->received(t->owner, buf->base, (size_t)n);
-  } else if (n < 0) {
+  } else if (n < 0 && !(n == UV_ENOBUFS && t->slab->bytes)) {
     int status = n == UV_EOF ? how_it_ended(t) : (int)n;
     transport_stop(t);
     if (!t->error) t->error = status;
@@ -205,10 +207,16 @@ int transport_shutdown(struct transport *t) {
 
 /* --- closing --- */
 
+static void end_limit(struct transport *t) {
+  if (!t->limit) return;
+  uv_close((uv_handle_t *)t->limit, free_handle);
+  t->limit = NULL;
+  t->rt->flushing--;
+}
+
 static void finish_close(struct transport *t) {
   if (uv_is_closing(&t->uv.handle)) return;
-  if (t->limit) uv_close((uv_handle_t *)t->limit, free_handle);
-  t->limit = NULL;
+  end_limit(t);
   uv_close(&t->uv.handle, on_closed);
 }
 
@@ -227,6 +235,7 @@ static bool start_limit(struct transport *t) {
   t->limit->data = t;
   uv_update_time(loop);
   uv_timer_start(t->limit, on_limit, CLOSE_LIMIT_MS, 0);
+  t->rt->flushing++;
   return true;
 }
 
@@ -237,24 +246,21 @@ void transport_close(struct transport *t) {
   if (t->error || transport_queued(t) == 0 || !start_limit(t)) finish_close(t);
 }
 
+/* A loop that is not the runtime's own may outlive it: there it ends at once. */
 static void close_resource(struct neap *rt, struct resource *resource) {
   struct transport *t = container_of(resource, struct transport, resource);
-  (void)rt;
-  t->closing = true;
-  transport_stop(t);
-  finish_close(t);
+  transport_close(t);
+  if (!rt->owns_loop) finish_close(t);
 }
 
 void transport_abort(struct transport *t) {
   if (uv_is_closing(&t->uv.handle)) return;
   t->closing = true;
   transport_stop(t);
-  if (uv_tcp_close_reset(&t->uv.tcp, on_closed) < 0) {
+  if (uv_tcp_close_reset(&t->uv.tcp, on_closed) < 0)
     finish_close(t);
-  } else if (t->limit) {
-    uv_close((uv_handle_t *)t->limit, free_handle);
-    t->limit = NULL;
-  }
+  else
+    end_limit(t);
 }
 
 int transport_local_address(const struct transport *t, union address *address) {

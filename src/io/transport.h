@@ -9,19 +9,16 @@
 
 #include "core/runtime.h"
 #include "io/address.h"
+#include "io/slab.h"
 
 /* What the owner is told, from within libuv's callbacks. */
 struct transport_events {
-  void (*received)(void *owner, const char *bytes, size_t length);
-  void (*ended)(void *owner, int status); /* nothing more comes: 0 at the end of file, or an error */
-  void (*sent)(void *owner);              /* the queue is shorter, or [error] is set */
+  void (*received)(void *owner, const char *bytes, size_t length); /* they lie in the slab */
+  void (*ended)(void *owner,
+                int status); /* nothing more comes: 0 at the end of file, or an error */
+  void (*sent)(void *owner); /* the queue is shorter, or [error] is set */
   void (*shut)(void *owner, int status);
   void (*closed)(void *owner);
-};
-
-/* The one block that all reads of a runtime go through, so that idle connections hold no memory. */
-struct slab {
-  char *bytes;
 };
 
 struct transport {
@@ -34,14 +31,15 @@ struct transport {
     uv_connect_t connect;
     uv_shutdown_t shutdown;
   } req;
+  struct neap *rt; /* until it is closed */
   struct resource resource;
   struct slab *slab;
   const struct transport_events *events;
-  void *owner;                              /* NULL: has let go */
+  void *owner; /* NULL: has let go */
   void (*connected)(void *owner, int status);
-  uv_timer_t *limit;                        /* of the time that closing may take, or NULL */
+  uv_timer_t *limit; /* of the time that closing may take, or NULL */
   union address peer;
-  int error;                                /* what broke the connection: 0 or UV_E* */
+  int error; /* what broke the connection: 0 or UV_E* */
   uint8_t holders;
   bool reading;
   bool closing; /* asked to; what is queued may still go out */
