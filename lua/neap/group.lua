@@ -1,5 +1,6 @@
 --- Task groups: a block that ends when all the tasks made in it have ended.
 local core = require "neap.core"
+local check = require "neap.check"
 
 ---@class neap.TaskGroup
 ---@field errors any[] every error of a child or of the body, in the order of time
@@ -35,7 +36,7 @@ end
 local function new()
   local group = {
     state = "open", children = {}, count = 0, errors = {}, error_count = 0,
-    scope = core.CancelScope(),
+    scope = core.CancelScope { call = "TaskGroup" },
   }
   group.on_done = function(task) on_child_done(group, task) end
   return setmetatable(group, TaskGroup)
@@ -49,6 +50,7 @@ function TaskGroup:create_task(fn, ...)
     core.misuse(("create_task: the task group is %s")
       :format(self.state == "closed" and "finished" or "shutting down"))
   end
+  check.startable("create_task", 1, fn)
   local task = core.create_task_at(2, fn, ...)
   self.children[task] = true
   self.count = self.count + 1
@@ -87,7 +89,7 @@ end
 function TaskGroup.__close(group, err)
   local body_failed = err ~= nil and not core.is(err, core.CancelledError)
   if body_failed then record(group, err) end
-  if err ~= nil then
+  if err ~= nil or core.is_cancelled() then
     if group.state == "open" then group.state = "failing" end
     cancel_children(group)
   end

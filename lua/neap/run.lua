@@ -30,8 +30,10 @@ local function cancel_leftovers(before)
 end
 
 local function run_in_body(before, main)
-  pcall(main.await, main)
+  local awaited, err = pcall(main.await, main)
+  local was_done = main:done()
   cancel_leftovers(before)
+  if not awaited and not was_done then error(err, 0) end
 end
 
 local function run_from_outside(before, main)

@@ -1,5 +1,6 @@
 --- Tasks in company: gather, wait, as_completed, wait_for, shield, move_on_after.
 local core = require "neap.core"
+local check = require "neap.check"
 
 local M = {}
 
@@ -12,17 +13,7 @@ M.FIRST_EXCEPTION = "FIRST_EXCEPTION"
 local MODES <const> = { ALL_COMPLETED = 0, FIRST_COMPLETED = 1, FIRST_EXCEPTION = 2 }
 local FIRST_FAILURE <const> = 3
 
-local function is_startable(value)
-  local kind = type(value)
-  if kind == "function" or kind == "thread" then return true end
-  local meta = getmetatable(value)
-  return type(meta) == "table" and meta.__call ~= nil
-end
-
-local function bad_argument(call, index, wanted, got)
-  core.misuse(("bad argument #%d to '%s' (%s expected, got %s)")
-    :format(index, call, wanted, got == nil and "no value" or type(got)))
-end
+local is_startable <const>, bad_argument <const> = check.is_startable, check.bad_argument
 
 local function check_list(call, list)
   if type(list) ~= "table" or getmetatable(list) ~= nil then
@@ -144,9 +135,7 @@ function M.wait(list)
       :format(tostring(list.return_when)))
   end
   local timeout = list.timeout
-  if timeout ~= nil and (type(timeout) ~= "number" or timeout ~= timeout) then
-    core.misuse "bad argument #1 to 'wait' (timeout must be a number of seconds)"
-  end
+  check.seconds("wait", 1, timeout)
   core.check_awaiting "wait"
   check_awaitables("wait", list, count)
   local tasks = without_doubles(start_all(list, count, 2))
@@ -165,24 +154,28 @@ end
 ---@return fun(): any
 function M.as_completed(list)
   check_list("as_completed", list)
+  check.seconds("as_completed", 1, list.timeout)
   core.check_awaiting "as_completed"
   check_awaitables("as_completed", list, #list)
   local tasks = without_doubles(start_all(list, #list, 2))
-  local ended, given, waiter = {}, 0, nil
+  local ended, given, claimed = {}, 0, 0
+  local arrivals = core.Semaphore(0)
   local function on_done(task)
     ended[#ended + 1] = task
-    if waiter and not waiter:done() then waiter:set_result() end
+    arrivals:release()
   end
   for _, task in ipairs(tasks) do task:add_done_callback(on_done) end
   local deadline = list.timeout and core.get_running_loop():time() + list.timeout
   return function()
-    if given == #tasks then return nil end
-    while not ended[given + 1] do
-      local limit <close> = core.timeout_at(deadline)
-      waiter = core.Future()
-      core.await(waiter)
-    end
-    given = given + 1
+    if claimed == #tasks then return nil end
+    local got = false
+    claimed = claimed + 1
+    local claim <close> = setmetatable({}, { __close = function()
+      if not got then claimed = claimed - 1 end
+    end })
+    local limit <close> = core.timeout_at(deadline)
+    arrivals:acquire()
+    got, given = true, given + 1
     return ended[given]
   end
 end
@@ -212,9 +205,7 @@ function M.wait_for(awaitable, seconds, ...)
     bad_argument("wait_for", 1, "task, future, function or coroutine", awaitable)
   end
   if seconds == nil then return core.await(awaitable, ...) end
-  if type(seconds) ~= "number" or seconds ~= seconds then
-    bad_argument("wait_for", 2, "number of seconds", seconds)
-  end
+  check.seconds("wait_for", 2, seconds)
   core.check_awaiting "wait_for"
   if seconds <= 0 then return wait_for_nothing(awaitable, seconds) end
   local limit <close> = core.timeout(seconds)
@@ -245,8 +236,9 @@ end
 ---@return boolean completed
 ---@return any ...
 function M.move_on_after(seconds, fn, ...)
-  if not is_startable(fn) then bad_argument("move_on_after", 2, "function", fn) end
-  return core.CancelScope { timeout = seconds }:run(fn, ...)
+  check.seconds("move_on_after", 1, seconds)
+  check.startable("move_on_after", 2, fn)
+  return core.CancelScope { timeout = seconds, call = "move_on_after" }:run(fn, ...)
 end
 
 return M

@@ -324,7 +324,7 @@ describe("a cancel scope", function()
     local elapsed, cleaned = elapsed_timer(), false
     local task = start(function()
       local function clean_up()
-        local shield <close> = neap.shielded()
+        local _ <close> = neap.shielded()
         neap.sleep(5)
         cleaned = true
       end
@@ -342,7 +342,7 @@ describe("a cancel scope", function()
     local closed, went_on = false, false
     local task = start(function()
       pcall(function()
-        local guard <close> = setmetatable({}, { __close = function() closed = true end })
+        local _ <close> = setmetatable({}, { __close = function() closed = true end })
         neap.sleep(3600)
       end)
       went_on = true

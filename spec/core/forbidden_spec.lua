@@ -1,4 +1,5 @@
 -- Where an await works, and where Lua cannot yield: there it raises at once, names the call, and the task goes on.
+-- luacheck: ignore 512 (loops that end in their first round)
 local neap = require "neap"
 
 -- An await with a result: the value that comes back proves that the task was suspended and woken.
@@ -52,7 +53,9 @@ local allowed = {
   ["the body of an ipairs loop"] = function() for _ in ipairs { 1 } do return wait "ok" end end,
   ["the body of a gmatch loop"] = function() for _ in ("x"):gmatch "." do return wait "ok" end end,
   ["the body of a utf8.codes loop"] = function() for _ in utf8.codes "x" do return wait "ok" end end,
-  ["the body of an io.lines loop"] = function() for _ in io.lines "spec/core/forbidden_spec.lua" do return wait "ok" end end,
+  ["the body of an io.lines loop"] = function()
+    for _ in io.lines "spec/core/forbidden_spec.lua" do return wait "ok" end
+  end,
 }
 
 for _, event in ipairs { "add", "sub", "mul", "div", "mod", "pow", "idiv", "band", "bor", "bxor", "shl", "shr" } do

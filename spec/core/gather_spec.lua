@@ -11,14 +11,18 @@ local function raised(fn, ...)
   return err
 end
 
+-- Runs fn in a task; returns its error, and forgets the task.
+local function error_of(fn)
+  local task = neap.create_task(fn)
+  neap.wait { task }
+  return task:exception()
+end
+
 -- The contexts that reach the exception handler while fn runs and what it left is collected.
 local function reports_of(fn)
   local contexts = {}
   loop:set_exception_handler(function(_, context) contexts[#contexts + 1] = context end)
-  local task = neap.create_task(fn)
-  neap.wait { task }
-  local err = task:exception()
-  task = nil
+  local err = error_of(fn)
   neap.create_task(function() end):await() -- takes the coroutine that held fn's tasks
   for _ = 1, 3 do
     collectgarbage()
@@ -82,7 +86,7 @@ describe("gather", function()
     local passed = neap.create_task(after(10, "went on"))
     local function slow_to_end()
       pcall(neap.sleep, 3600)
-      local shield <close> = neap.shielded()
+      local _ <close> = neap.shielded()
       neap.sleep(2)
       cleaned = true
     end
@@ -184,7 +188,7 @@ describe("gather", function()
       local passed, cleaned = neap.create_task(neap.sleep, 3600), false
       local function slow_to_end()
         pcall(neap.sleep, 3600)
-        local shield <close> = neap.shielded()
+        local _ <close> = neap.shielded()
         neap.sleep(2)
         cleaned = true
       end

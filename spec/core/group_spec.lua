@@ -50,7 +50,8 @@ end
 describe("a task group", function()
   it("M1 waits for all its children at the end of the block", function()
     testing.virtual_clock()
-    local began, a, b = time(), nil, nil
+    local began = time()
+    local a, b
     do
       local group <close> = neap.TaskGroup()
       a = group:create_task(function() neap.sleep(2) return "a" end)
@@ -160,7 +161,7 @@ describe("a task group", function()
       local group <close> = neap.TaskGroup()
       child = group:create_task(function()
         local ok, err = pcall(neap.sleep, 3600)
-        local shield <close> = neap.shielded()
+        local _ <close> = neap.shielded()
         neap.sleep(5)
         cleaned = true
         if not ok then error(err, 0) end
@@ -195,7 +196,7 @@ describe("a task group", function()
       local group <close> = neap.TaskGroup()
       child = group:create_task(function()
         pcall(neap.sleep, 3600)
-        local shield <close> = neap.shielded()
+        local _ <close> = neap.shielded()
         neap.sleep(5)
         cleaned = true
       end)
@@ -285,15 +286,25 @@ describe("a task group", function()
     assert.same({ "body" }, reports)
   end)
 
-  it("M14 cancels children that never ran when it is cancelled right after the start", function()
-    local ran, child = false, nil
+  it("M14 cancels all its children when the parent is cancelled right after the start", function()
+    local children = {}
     local parent = start(function()
       local group <close> = neap.TaskGroup()
-      child = group:create_task(function() ran = true end)
-      neap.current_task():cancel()
+      for i = 1, 2 do children[i] = group:create_task(neap.sleep, 3600) end
     end)
+    parent:cancel()
     is_cancelled_error(raised(parent.await, parent))
     assert.is_true(parent:cancelled())
+    for i = 1, 2 do assert.is_true(children[i]:cancelled()) end
+  end)
+
+  it("M14 never runs children that had not started when it is cancelled", function()
+    local ran, child = false
+    do
+      local group <close> = neap.TaskGroup()
+      child = group:create_task(function() ran = true end)
+      group:cancel()
+    end
     assert.is_true(child:cancelled())
     assert.is_false(ran)
   end)
@@ -359,7 +370,7 @@ describe("a task group", function()
         local group <close> = neap.TaskGroup()
         kept = group
         group:create_task(error, "child", 0)
-        local guard <close> = setmetatable({}, { __close = function() error("cleanup", 0) end })
+        local _ <close> = setmetatable({}, { __close = function() error("cleanup", 0) end })
         neap.sleep(3600)
       end)
       assert.equal("child", err)
@@ -415,7 +426,7 @@ describe("a task group", function()
     local parent = start(function()
       pcall(neap.sleep, 3600)
       err = raised(function()
-        local shield <close> = neap.shielded()
+        local _ <close> = neap.shielded()
         local group <close> = neap.TaskGroup()
         group:create_task(error, "wolf", 0)
         neap.sleep(3600)
@@ -482,7 +493,8 @@ describe("a task group", function()
 
   it("M28 cancel() cancels children and body, and ends the block without error", function()
     testing.virtual_clock()
-    local began, child, body_error, kept = time(), nil, nil, nil
+    local began = time()
+    local child, body_error, kept
     do
       local group <close> = neap.TaskGroup()
       kept = group
@@ -538,11 +550,27 @@ describe("a task group", function()
     assert.is_true(parent:cancelled())
   end)
 
+  it("law 40 cancels its children in the order in which they were made", function()
+    local log = {}
+    do
+      local group <close> = neap.TaskGroup()
+      for i = 1, 6 do
+        group:create_task(function()
+          pcall(neap.sleep, 3600)
+          log[#log + 1] = i
+        end)
+      end
+      neap.sleep(0)
+      group:cancel()
+    end
+    assert.same({ 1, 2, 3, 4, 5, 6 }, log)
+  end)
+
   it("law 18 lets a time limit around it convert, after the children have ended", function()
     testing.virtual_clock()
     local began, child = time(), nil
     local err = raised(function()
-      local limit <close> = neap.timeout(1)
+      local _ <close> = neap.timeout(1)
       local group <close> = neap.TaskGroup()
       child = group:create_task(neap.sleep, 3600)
     end)

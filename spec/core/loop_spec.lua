@@ -1,4 +1,4 @@
--- The loop object: callbacks, timers, time, and which loop is meant. What needs a loop that is not running is in run_spec.
+-- The loop object: callbacks, timers, time. What needs a loop that is not running is in run_spec.
 local neap = require "neap"
 local testing = require "neap.testing"
 
@@ -110,7 +110,7 @@ describe("call_later and call_at", function()
     loop:call_at(loop:time() - 5, note, "past")
     assert.same({}, log)
     local start = loop:time()
-    neap.sleep(0)
+    for _ = 1, 2 do neap.sleep(0) end -- they are queued behind this task, for the next turn
     table.sort(log)
     assert.same({ "less", "past", "zero" }, log)
     assert.equal(start, loop:time())
@@ -120,7 +120,7 @@ describe("call_later and call_at", function()
     local log, note = noting()
     loop:call_at(loop:time() - 1, note, "later")
     loop:call_at(loop:time() - 5, note, "earlier")
-    neap.sleep(0)
+    for _ = 1, 2 do neap.sleep(0) end
     assert.same({ "earlier", "later" }, log)
   end)
 
@@ -163,7 +163,7 @@ describe("call_later and call_at", function()
   end)
 
   it("E27 let go of function and arguments when cancelled", function()
-    local weak = setmetatable({ {}, function() return loop, weak end }, { __mode = "v" })
+    local weak = setmetatable({}, { __mode = "v" })
     local function make()
       local object = {}
       weak[1] = object
@@ -202,7 +202,7 @@ describe("the loop", function()
     assert.is_true(loop:time() >= before)
   end)
 
-  it("E5 keeps time still within a turn of the virtual clock", function()
+  it("law 40: stands still on the virtual clock while anything is ready", function()
     testing.virtual_clock()
     local start = loop:time()
     for _ = 1, 100 do neap.sleep(0) end
@@ -221,24 +221,6 @@ describe("the loop", function()
 
   it("E14 runs nothing that cannot be called", function()
     assert.matches("bad argument #1 to 'run'", message_of(neap.run, "main"), 1, true)
-  end)
-
-  it("E17 refuses all work when it is closed", function()
-    local closed = neap.new_event_loop()
-    assert.is_false(closed:is_closed())
-    local function close() closed:close() end
-    if pcall(close) then
-      assert.is_true(closed:is_closed())
-      for _, name in ipairs {
-        "call_soon", "call_later", "call_at", "create_task", "create_future", "run_until_complete", "run_forever",
-      } do
-        local ok, message = pcall(closed[name], closed, 1, print)
-        assert.is_false(ok)
-        assert.matches(name .. ": the loop is closed", message, 1, true)
-      end
-    else
-      assert.matches("close: the loop is running", message_of(close), 1, true)
-    end
   end)
 
   it("E18 is not closed by a task while it runs", function()

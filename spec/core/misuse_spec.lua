@@ -26,15 +26,15 @@ local functions = {
   table.pack("is", "table expected", {}, 1),
   table.pack("gather", "expected", 1),
   table.pack("gather", "expected", function() end, 1),
-  table.pack("wait", "table", 1),
+  table.pack("wait", "list of tasks expected", 1),
   table.pack("wait", "expected", { 1 }),
-  table.pack("as_completed", "table", 1),
+  table.pack("as_completed", "list of tasks expected", 1),
   table.pack("as_completed", "expected", { "text" }),
   table.pack("wait_for", "task, future, function or coroutine expected", 1, 1),
   table.pack("wait_for", "number of seconds expected", function() end, "soon"),
   table.pack("wait_for", "number of seconds expected", function() end, nan),
   table.pack("shield", "task, future, function or coroutine expected", "text"),
-  table.pack("move_on_after", "function expected", 1, "text"),
+  table.pack("move_on_after", "function or coroutine expected", 1, "text"),
   table.pack("move_on_after", "number", "soon", function() end),
   table.pack("open_connection", "expected", {}, 80),
   table.pack("open_connection", "expected", "127.0.0.1", {}),
@@ -54,7 +54,8 @@ local methods = {
   table.pack("set_debug", "value expected"),
 }
 
--- Makes the row's call in line 2 of a chunk named caller; the message must have the place, the name and what was wanted.
+-- Makes the row's call in line 2 of a chunk named caller. The message must have the place, the name
+-- and what was wanted.
 local function assert_refused(owner, row, operator)
   local name, wanted = row[1], row[2]
   local caller = load(("local owner = ...\nowner%s%s(select(2, ...))\n"):format(operator, name), "=caller")

@@ -10,7 +10,7 @@ local function here(lines)
 end
 
 local function collect()
-  for _ = 1, 3 do
+  for _ = 1, 6 do
     collectgarbage()
     collectgarbage()
     neap.sleep(0)

@@ -175,7 +175,7 @@ describe("outside a run", function()
     print(turn(), turn(), turn(), (turn() and task:done()))
   ]]))
 
-  it("T6 T7 a loop is closed, twice is fine, and then refuses work", prints_in_both(
+  it("E17 T6 T7 a loop is closed, twice is fine, and then refuses work", prints_in_both(
     "true\ncall_soon\ncall_later\ncall_at\ncreate_task\ncreate_future\nrun_until_complete\nrun_forever\n", [[
     local closed = neap.new_event_loop()
     closed:close()

@@ -101,7 +101,7 @@ describe("shield", function()
     neap.create_task(function()
       weak[1] = start(neap.shield(inner))
       weak[1]:cancel()
-      cancelled(neap.await, weak[1])
+      neap.wait { weak[1] }
     end):await()
     neap.create_task(function() neap.create_task(function() end):await() end):await() -- take their coroutines
     collectgarbage()

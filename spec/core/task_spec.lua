@@ -231,15 +231,15 @@ describe("a task", function()
       return neap.create_task(chain, n - 1):await() + 1
     end
     assert.equal(1000, chain(1000))
-    local future, first = neap.Future(), nil
-    first = future
+    local future = neap.Future()
+    local last = future
     for _ = 1, 1000 do
-      local before = first
-      first = neap.create_task(function() return before:await() end)
+      local before = last
+      last = neap.create_task(function() return before:await() end)
     end
     neap.sleep(0)
     future:set_result "through"
-    assert.equal("through", first:await())
+    assert.equal("through", last:await())
   end)
 
   it("B20 is in all_tasks() until it has ended", function()

@@ -16,8 +16,8 @@ end
 local function slow_to_end()
   local log = {}
   local task = neap.create_task(function()
-    local guard <close> = setmetatable({}, { __close = function()
-      local shield <close> = neap.shielded()
+    local _ <close> = setmetatable({}, { __close = function()
+      local _ <close> = neap.shielded()
       neap.sleep(5)
       log[1] = "cleaned"
     end })
@@ -32,7 +32,7 @@ describe("wait_for", function()
     testing.virtual_clock()
     local began, cleaned = time(), false
     raises(neap.TimeoutError, neap.wait_for, function()
-      local guard <close> = setmetatable({}, { __close = function() cleaned = true end })
+      local _ <close> = setmetatable({}, { __close = function() cleaned = true end })
       neap.sleep(3600)
     end, 2)
     assert.is_true(cleaned)

@@ -39,7 +39,7 @@ static void set_parked(lua_State *L, struct neap *rt, int index, struct task *ta
 
 enum parking { NOT_PARKED, PARKED, ORPHANED };
 
-/* Orphaned: its task has ended, and nobody will come back for it. */
+/* Orphaned: its task has ended, and nobody will come back for it; it can only be closed. */
 static enum parking parking_of(lua_State *L, struct neap *rt, int index) {
   if (rt->parked == 0) return NOT_PARKED;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &parked_key);
@@ -49,6 +49,10 @@ static enum parking parking_of(lua_State *L, struct neap *rt, int index) {
   lua_pop(L, 2);
   if (!task) return NOT_PARKED;
   return future_done(&task->future) ? ORPHANED : PARKED;
+}
+
+static bool is_waiting(lua_State *L, struct neap *rt, lua_State *co, int index) {
+  return lua_status(co) != LUA_OK && parking_of(L, rt, index) != NOT_PARKED;
 }
 
 /* --- running --- */
@@ -66,6 +70,18 @@ static void try_park(lua_State *L, int index) {
   lua_pushcfunction(L, park);
   lua_pushvalue(L, index);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* Closes [co], whose <close> variables run where nothing can await. */
+static int close_coroutine(lua_State *L, struct neap *rt, lua_State *co) {
+  lua_State *active = rt->active;
+  bool barrier = rt->barrier;
+  if (active == L) rt->active = co;
+  rt->barrier = true;
+  int status = thread_close(co, L);
+  rt->active = active;
+  rt->barrier = barrier;
+  return status;
 }
 
 static bool is_resumable(lua_State *co) {
@@ -96,13 +112,13 @@ static int run(lua_State *L, struct neap *rt, lua_State *co, int index, int narg
     return RAN_AWAITING;
   }
   if (closes && status != LUA_OK && status != LUA_YIELD && lua_status(co) != LUA_OK)
-    thread_close(co, L);
+    close_coroutine(L, rt, co);
   if (task && task->scope) scope_detach(rt, task, co);
   return status == LUA_OK || status == LUA_YIELD ? results : RAN_ERROR;
 }
 
 static void check_resumable(lua_State *L, struct neap *rt, lua_State *co, int index, int nargs) {
-  if (parking_of(L, rt, index)) luaL_error(L, "cannot resume non-suspended coroutine");
+  if (is_waiting(L, rt, co, index)) luaL_error(L, "cannot resume non-suspended coroutine");
   if (!lua_checkstack(co, nargs)) luaL_error(L, "too many arguments to resume");
 }
 
@@ -149,7 +165,7 @@ static int l_resume(lua_State *L) {
   struct neap *rt = runtime_of(L);
   lua_State *co = check_coroutine(L);
   int nargs = lua_gettop(L) - 1;
-  if (parking_of(L, rt, 1)) {
+  if (is_waiting(L, rt, co, 1)) {
     lua_pushboolean(L, 0);
     lua_pushliteral(L, "cannot resume non-suspended coroutine");
     return 2;
@@ -237,7 +253,7 @@ static int runner_went_on(lua_State *L, int status, lua_KContext context) {
   if (context == WENT_AWAITING) {
     set_parked(L, rt, 1, NULL);
   } else if (rt->current->wake == WAKE_CANCEL) {
-    thread_close(co, L);
+    close_coroutine(L, rt, co);
     return error_raise_cancelled(L, rt);
   }
   return finish_runner(L, co, run(L, rt, co, 1, 0, true));
@@ -263,7 +279,6 @@ static const char *status_of(lua_State *L, struct neap *rt, lua_State *co, int i
     case PARKED:
       return "normal";
     case ORPHANED:
-      return "suspended";
     case NOT_PARKED:
       break;
   }
@@ -289,7 +304,7 @@ static int l_close(lua_State *L) {
   const char *status = status_of(L, runtime_of(L), co, 1);
   if (*status != 's' && *status != 'd')
     return luaL_error(L, "cannot close a %s coroutine", status);
-  if (thread_close(co, L) == LUA_OK) {
+  if (close_coroutine(L, runtime_of(L), co) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -336,6 +351,31 @@ static const luaL_Reg replacements[] = {
     {"status", l_status},   {"running", l_running}, {"isyieldable", l_isyieldable},
     {"yield", l_yield},     {NULL, NULL},
 };
+
+/* Pushes the coroutine that the suspended [co] runs by a function of ours, or nothing. */
+static lua_State *push_inner(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  if (!lua_getstack(co, 0, &ar) || !lua_checkstack(co, 2) || !lua_checkstack(L, 2)) return NULL;
+  lua_getinfo(co, "f", &ar);
+  lua_CFunction function = lua_tocfunction(co, -1);
+  const char *found = NULL;
+  if (function == l_wrapped)
+    found = lua_getupvalue(co, -1, 2);
+  else if (function == l_resume || function == l_run_coroutine)
+    found = lua_getlocal(co, &ar, 1);
+  lua_State *inner = found ? lua_tothread(co, -1) : NULL;
+  if (found) lua_xmove(co, L, 1);
+  lua_pop(co, 1);
+  if (found && !inner) lua_pop(L, 1);
+  return inner;
+}
+
+void coroutine_close_inner(lua_State *L, lua_State *co) {
+  int top = lua_gettop(L);
+  while ((co = push_inner(L, co))) continue;
+  for (int i = lua_gettop(L); i > top; i--) thread_close(lua_tothread(L, i), L);
+  lua_settop(L, top);
+}
 
 void coroutine_install(lua_State *L) {
   lua_getglobal(L, "coroutine");

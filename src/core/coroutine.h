@@ -17,6 +17,9 @@ void coroutine_install(lua_State *L);
  * yields are turns. */
 void coroutine_push_runner(lua_State *L);
 
+/* Closes the user coroutines that an await of the suspended [co] has passed through, innermost first. */
+void coroutine_close_inner(lua_State *L, lua_State *co);
+
 /* Closes a coroutine: lua_resetthread or lua_closethread, whichever this Lua has. */
 int thread_close(lua_State *co, lua_State *from);
 

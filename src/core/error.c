@@ -166,16 +166,25 @@ const char *error_tostring(lua_State *L, int index) {
 /* --- tracebacks --- */
 
 void error_note_origin(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &origin_key);
   lua_pushvalue(L, index);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &origin_key);
+  lua_rawseti(L, -2, 1);
+  lua_pop(L, 1);
 }
 
 /* Pushes the traceback of the task whose very error this is, or nil. */
 static void push_origin_traceback(lua_State *L, int error) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &origin_key);
-  lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &origin_key);
-  if (lua_isnil(L, -1)) return;
+  lua_rawgeti(L, -1, 1);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -3, 1);
+  lua_remove(L, -2);
+  if (!lua_isuserdata(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    return;
+  }
   lua_getiuservalue(L, -1, FUTURE_RESULT);
   bool same = lua_rawequal(L, -1, error);
   lua_pop(L, 1);
@@ -298,8 +307,21 @@ static void make_root(lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
+/* The task that the last error came from, held weakly: a table whose array never grows. */
+static void make_origin(lua_State *L) {
+  lua_createtable(L, 1, 0);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &origin_key);
+}
+
 void error_open(lua_State *L, struct neap *rt) {
   (void)rt;
+  make_origin(L);
   for (int kind = 0; kind < ERROR_KINDS; kind++) {
     if (kind == ERROR_ANY) {
       make_root(L);

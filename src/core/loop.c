@@ -202,10 +202,8 @@ static int l_call_soon(lua_State *L) {
 static int call_at(lua_State *L, struct neap *rt, int64_t deadline) {
   struct handle *handle = handle_new(L, rt, 3);
   handle->timer.node.key = deadline;
-  if (deadline <= runtime_now(rt))
-    handle_call_soon(L, rt, handle);
-  else
-    handle_call_at(L, rt, handle, deadline);
+  handle_call_at(L, rt, handle, deadline);
+  if (deadline <= runtime_now(rt)) runtime_poll_soon(rt);
   return 1;
 }
 

@@ -120,7 +120,7 @@ static void poll_now(struct neap *rt) {
   uv_run(rt->loop, UV_RUN_NOWAIT);
   rt->unpolled_steps = 0;
   rt->last_poll = (int64_t)uv_hrtime();
-  if (!rt->clock.is_virtual) fire_due(rt);
+  fire_due(rt);
 }
 
 /* Blocks until I/O, the first deadline, or [limit_ms]. */
@@ -130,8 +130,10 @@ static void poll_wait(struct neap *rt, uint64_t limit_ms) {
   uv_timer_stop(rt->uv_timer);
   rt->unpolled_steps = 0;
   rt->last_poll = (int64_t)uv_hrtime();
-  if (!rt->clock.is_virtual) fire_due(rt);
+  fire_due(rt);
 }
+
+void runtime_poll_soon(struct neap *rt) { rt->unpolled_steps = STEPS_PER_POLL; }
 
 static bool poll_is_due(struct neap *rt) {
   if (rt->unpolled_steps >= STEPS_PER_POLL) return true;

@@ -142,6 +142,9 @@ void runtime_set_virtual(struct neap *rt, bool is_virtual);
 /* The deadline [seconds] from now; never is INT64_MAX. */
 int64_t runtime_deadline(struct neap *rt, double seconds);
 
+/* A deadline has passed already: the timers are looked at before the next turn. */
+void runtime_poll_soon(struct neap *rt);
+
 /* Returns 0, or -1 without memory. */
 int timer_start(struct neap *rt, struct timer *timer, int64_t deadline);
 void timer_stop(struct neap *rt, struct timer *timer);

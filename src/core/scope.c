@@ -222,13 +222,18 @@ static int l_shielded(lua_State *L) {
 static int l_cancel_scope(lua_State *L) {
   double seconds = INFINITY;
   bool shield = false;
+  const char *call = "CancelScope"; /* or the function that opens one: the field "call" */
   if (!lua_isnoneornil(L, 1)) {
     luaL_checktype(L, 1, LUA_TTABLE);
-    if (lua_getfield(L, 1, "timeout") != LUA_TNIL) seconds = check_seconds(L, -1);
+    if (lua_getfield(L, 1, "timeout") != LUA_TNIL) {
+      luaL_argcheck(L, lua_isnumber(L, -1), 1, "the timeout must be a number of seconds");
+      seconds = check_seconds(L, -1);
+    }
     lua_getfield(L, 1, "shield");
     shield = lua_toboolean(L, -1);
+    if (lua_getfield(L, 1, "call") == LUA_TSTRING) call = lua_tostring(L, -1);
   }
-  struct scope *scope = open_scope(L, "CancelScope");
+  struct scope *scope = open_scope(L, call);
   scope->shielding = shield;
   if (shield) scope_refresh(runtime_of(L), runtime_of(L)->current);
   if (seconds < INFINITY) set_limit(L, scope, seconds);

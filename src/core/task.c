@@ -364,6 +364,7 @@ bool task_kill(lua_State *L, struct neap *rt, struct task *task) {
   op_detach(rt, task);
   task->suspended = false;
   rt->kills++;
+  coroutine_close_inner(L, task->L);
   thread_close(task->L, L);
   rt->kills--;
   scope_forget(rt, task);

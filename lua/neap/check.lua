@@ -1,0 +1,31 @@
+--- Arguments of the functions that are written in Lua.
+local core = require "neap.core"
+
+local M = {}
+
+--- Whether a task can be made of it.
+function M.is_startable(value)
+  local kind = type(value)
+  if kind == "function" or kind == "thread" then return true end
+  local meta = getmetatable(value)
+  return type(meta) == "table" and meta.__call ~= nil
+end
+
+--- Raises, at the line of the caller outside neap, that an argument is not what was wanted.
+function M.bad_argument(call, index, wanted, got)
+  core.misuse(("bad argument #%d to '%s' (%s expected, got %s)")
+    :format(index, call, wanted, got == nil and "no value" or type(got)))
+end
+
+function M.startable(call, index, value)
+  if not M.is_startable(value) then M.bad_argument(call, index, "function or coroutine", value) end
+end
+
+--- nil is no limit.
+function M.seconds(call, index, value)
+  if value ~= nil and (type(value) ~= "number" or value ~= value) then
+    M.bad_argument(call, index, "number of seconds", value)
+  end
+end
+
+return M
