@@ -12,8 +12,13 @@ local function record(group, err)
   group.errors[group.error_count] = err
 end
 
+--- In the order in which they were made.
 local function cancel_children(group)
-  for task in pairs(group.children) do task:cancel() end
+  local children <const> = group.children
+  local tasks = {}
+  for task in pairs(children) do tasks[#tasks + 1] = task end
+  table.sort(tasks, function(a, b) return children[a] < children[b] end)
+  for _, task in ipairs(tasks) do task:cancel() end
 end
 
 local function on_child_done(group, task)
@@ -35,7 +40,7 @@ end
 ---@return neap.TaskGroup
 local function new()
   local group = {
-    state = "open", children = {}, count = 0, errors = {}, error_count = 0,
+    state = "open", children = {}, count = 0, made = 0, errors = {}, error_count = 0,
     scope = core.CancelScope { call = "TaskGroup" },
   }
   group.on_done = function(task) on_child_done(group, task) end
@@ -52,8 +57,8 @@ function TaskGroup:create_task(fn, ...)
   end
   check.startable("create_task", 1, fn)
   local task = core.create_task_at(2, fn, ...)
-  self.children[task] = true
-  self.count = self.count + 1
+  self.count, self.made = self.count + 1, self.made + 1
+  self.children[task] = self.made
   task:add_done_callback(self.on_done)
   return task
 end
