@@ -81,6 +81,8 @@ static int open_all(lua_State *L) {
   luaL_openlibs(L);
   open_rooms(L);
   coroutine_install(L);
+  runtime_get(L)->gc_pause = lua_gc(L, LUA_GCSETPAUSE, 200);
+  lua_gc(L, LUA_GCSETPAUSE, runtime_get(L)->gc_pause);
   return 0;
 }
 

@@ -70,7 +70,7 @@ NEAP_API int neap_result(neap_t *neap);
 /* Asks every task to end. Safe in a libuv callback; not in other threads or in signal handlers. */
 NEAP_API void neap_cancel_all(neap_t *neap);
 
-/* Reports every error that nobody has read, and returns how many reports there were so far. */
+/* Reports every error that nobody has read, and returns how many the default handler has got so far. */
 NEAP_API unsigned neap_report_errors(neap_t *neap);
 
 /* Time that jumps to the next deadline when nothing is ready. */

@@ -45,6 +45,7 @@ describe("open_connection", function()
   end)
 
   it("connects to a name, off the loop", function()
+    if not support.has_localhost() then return pending "localhost is not known here" end
     local listener = support.listen()
     local turns = 0
     local ticker = neap.create_task(function()
@@ -107,7 +108,7 @@ describe("open_connection", function()
   it("tells each attempt when a name has several addresses", function()
     local port = free_port()
     local _, err = neap.open_connection("localhost", port)
-    if not err.errors then return pending "localhost has one address here" end
+    if not support.has_localhost() or not err.errors then return pending "localhost has one address here" end
     assert.is_true(#err.errors > 1)
     for _, one in ipairs(err.errors) do assert.is_true(neap.is(one, neap.OSError)) end
     assert.matches("^open_connection localhost:%d+: [%l ]+ %b(), [%l ]+ %b()", tostring(err))

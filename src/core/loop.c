@@ -268,7 +268,6 @@ static int l_call_exception_handler(lua_State *L) {
   check_loop(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  runtime_of(L)->reported++;
   report_push_handler(L);
   if (lua_isnil(L, -1)) report_push_default_handler(L);
   lua_insert(L, 1);

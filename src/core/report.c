@@ -86,7 +86,6 @@ void report(lua_State *L, struct neap *rt, const char *message, const char *name
   struct request request = {message, name};
   if (name) index = lua_absindex(L, index);
   int error = lua_gettop(L);
-  rt->reported++;
   if (!lua_checkstack(L, 8)) {
     lua_pop(L, 1);
     return;
@@ -136,6 +135,7 @@ static int l_default_exception_handler(lua_State *L) {
   lua_pushfstring(L, "neap: %s: %s", lua_tostring(L, 3), lua_tostring(L, 5));
   add_line(L, "", "traceback");
   add_line(L, "made at ", "made_at");
+  runtime_of(L)->reported++;
   fflush(stdout);
   fprintf(stderr, "%s\n", lua_tostring(L, -1));
   return 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/collector.h"
 #include "core/deadlock.h"
 #include "core/error.h"
 #include "core/future.h"
@@ -117,6 +118,7 @@ static void arm(struct neap *rt, uint64_t limit_ms) {
 /* --- polling --- */
 
 static void poll_now(struct neap *rt) {
+  collector_pace(rt);
   uv_run(rt->loop, UV_RUN_NOWAIT);
   rt->unpolled_steps = 0;
   rt->last_poll = (int64_t)uv_hrtime();
@@ -125,6 +127,7 @@ static void poll_now(struct neap *rt) {
 
 /* Blocks until I/O, the first deadline, or [limit_ms]. */
 static void poll_wait(struct neap *rt, uint64_t limit_ms) {
+  collector_pace(rt);
   arm(rt, limit_ms);
   uv_run(rt->loop, UV_RUN_ONCE);
   uv_timer_stop(rt->uv_timer);

@@ -58,7 +58,7 @@ struct neap {
   uv_loop_t *loop;
   uv_loop_t own_loop;
   bool owns_loop;
-  bool owns_state;
+  int gc_pause;            /* that collector_pace has set; 0: it keeps its hands off */
   bool closed;
 
   struct runnable *ready_head;
@@ -89,7 +89,7 @@ struct neap {
   struct op *forever;      /* the run_forever that the body awaits */
   bool debug;
   unsigned unread;         /* failed futures that were collected and wait to be reported */
-  unsigned reported;       /* errors that went to the exception handler */
+  unsigned reported;       /* errors that went to the default exception handler */
 
   struct list tasks;       /* all that have not ended, in order of creation */
   uint32_t task_count;
