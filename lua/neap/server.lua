@@ -45,7 +45,11 @@ local function accept_all(server, listener)
     local stream, err = listener:accept()
     if stream then
       starved = false
-      handle(server, stream)
+      local handled, failure = pcall(handle, server, stream)
+      if not handled then
+        stream:abort()
+        report("a server cannot handle a connection", failure)
+      end
     elseif err then
       if not starved then report("a server cannot accept connections", err) end
       starved = true

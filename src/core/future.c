@@ -384,7 +384,11 @@ static void report_living(lua_State *L, struct neap *rt) {
 void future_report_failures(lua_State *L, struct neap *rt, bool all) {
   luaL_checkstack(L, 10, NULL);
   if (rt->unread) report_collected(L, rt);
-  if (all) report_living(L, rt);
+  if (!all) return;
+  report_living(L, rt);
+  if (list_empty(&rt->failures)) return;
+  lua_gc(L, LUA_GCCOLLECT); /* collected ones whose guards have not been finalized yet */
+  if (rt->unread) report_collected(L, rt);
 }
 
 /* --- bare futures --- */

@@ -292,6 +292,7 @@ static void bury(lua_State *L, struct neap *rt, struct task *task) {
     lua_xmove(co, L, 1);
   else
     lua_pushnil(L);
+  lua_getiuservalue(L, top + 1, FUTURE_RESULT); /* the coroutine, which the error takes the place of */
   scope_forget(rt, task);
   if (!future_done(&task->future)) fail_somehow(L, rt, top + 1, top + 2);
   op_detach(rt, task);
