@@ -71,7 +71,11 @@ function TaskGroup:cancel()
   cancel_children(self)
 end
 
+--- Runs when the task is killed, too, where nothing can be waited for.
+local at_kill <const> = { __close = function(guard) cancel_children(guard.group) end }
+
 local function wait_for_children(group)
+  local _ <close> = setmetatable({ group = group }, at_kill)
   while group.count > 0 do
     group.empty = core.Future()
     core.await(group.empty)
@@ -107,8 +111,9 @@ function TaskGroup.__close(group, err)
   group.scope:close()
   if group.error_count > 0 then
     report_later_errors(group)
-    if group.errors[1] ~= err then error(group.errors[1], 0) end
-  elseif not waited and err == nil and core.is_cancelled() then
+    if err == nil or group.errors[1] ~= err then error(group.errors[1], 0) end
+  elseif not waited and err == nil
+    and (core.is_cancelled() or not core.is(cancelled, core.CancelledError)) then
     error(cancelled, 0)
   end
 end

@@ -60,11 +60,23 @@ local function without_doubles(tasks)
   return list
 end
 
+--- A bare future is its setter's to end.
+local function without_bare_futures(tasks)
+  local list = {}
+  for _, task in ipairs(tasks) do
+    if task.cancelling then list[#list + 1] = task end
+  end
+  return list
+end
+
 local function cancel_all(tasks, message)
   for _, task in ipairs(tasks) do
     if not task:done() then task:cancel(message) end
   end
 end
+
+--- Runs when the task is killed, too, where nothing can be waited for.
+local at_kill <const> = { __close = function(guard) cancel_all(guard.started) end }
 
 local function wait_shielded(tasks)
   local shield <close> = core.shielded()
@@ -98,11 +110,13 @@ function M.gather(...)
   check_awaitables("gather", list, count)
   local tasks, started = start_all(list, count, 2)
   local mode = list.return_exceptions and MODES.ALL_COMPLETED or FIRST_FAILURE
+  local _ <close> = setmetatable({ started = started }, at_kill)
   local waited, trigger = pcall(core.wait_many, tasks, mode)
   if not waited then
     local cancelled <const> = trigger
-    cancel_all(tasks)
-    wait_shielded(tasks)
+    local children = without_bare_futures(tasks)
+    cancel_all(children)
+    wait_shielded(children)
     error(cancelled, 0)
   end
   if trigger > 0 then

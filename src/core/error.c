@@ -30,12 +30,16 @@ void error_new(lua_State *L, enum error_kind kind) {
   lua_setmetatable(L, -2);
 }
 
-void error_where(lua_State *L) {
+bool error_is_own(const lua_Debug *ar) {
   static const char own[] = "@lua/neap/";
+  return strncmp(ar->source, own, sizeof own - 1) == 0;
+}
+
+void error_where(lua_State *L) {
   lua_Debug ar;
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline <= 0 || strncmp(ar.source, own, sizeof own - 1) == 0) continue;
+    if (ar.currentline <= 0 || error_is_own(&ar)) continue;
     lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
     return;
   }

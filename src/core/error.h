@@ -29,6 +29,9 @@ void error_new(lua_State *L, enum error_kind kind);
 /* Pushes "file:line: " of the innermost Lua function that is not neap's own, or "". */
 void error_where(lua_State *L);
 
+/* Whether the function that [ar] tells of (with "S") is one of neap's own in Lua. */
+bool error_is_own(const lua_Debug *ar);
+
 /* Raises a string with that position: misuse. */
 int error_misuse(lua_State *L, const char *format, ...);
 

@@ -260,7 +260,11 @@ static int run_ended(lua_State *L, int status, lua_KContext context) {
 /* scope:run(fn, ...): true and fn's values; false when the scope was cancelled. Ends the scope. */
 static int l_run(lua_State *L) {
   struct scope *scope = check_scope(L);
-  luaL_checkany(L, 2);
+  if (!lua_isfunction(L, 2) && luaL_getmetafield(L, 2, "__call") == LUA_TNIL)
+    return luaL_typeerror(L, 2, "function");
+  if (!lua_isfunction(L, 2)) lua_pop(L, 1);
+  if (scope->state == SCOPE_OPEN && scope->task != runtime_of(L)->current)
+    return error_misuse(L, "run: the scope belongs to another task");
   if (scope->state != SCOPE_OPEN) return error_misuse(L, "run: the scope has ended");
   lua_pushnil(L);
   lua_insert(L, 2);

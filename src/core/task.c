@@ -96,7 +96,7 @@ void task_push_place(lua_State *L, struct neap *rt, struct task *task) {
   const char *call = task->op ? task->op->kind->name : "sleep";
   for (int level = 0; lua_getstack(task->L, level, &ar); level++) {
     lua_getinfo(task->L, "Sl", &ar);
-    if (ar.currentline <= 0) continue;
+    if (ar.currentline <= 0 || error_is_own(&ar)) continue;
     lua_pushfstring(L, "%s at %s:%d", call, ar.short_src, ar.currentline);
     return;
   }
