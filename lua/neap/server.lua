@@ -38,11 +38,19 @@ local function handle(server, stream)
   task:add_done_callback(server.on_handler_done)
 end
 
---- Without descriptors connections wait in the kernel: that is told once, and tried again.
+--- A stream; nil and what stands against it; or nothing, when the listener is closed.
+local function accept(server, listener)
+  local accepted, stream, err = pcall(listener.accept, listener)
+  if accepted then return stream, err end
+  if server.closing or core.is(stream, core.CancelledError) then error(stream, 0) end
+  return nil, stream
+end
+
+--- Without descriptors or memory connections wait in the kernel: that is told once, and tried again.
 local function accept_all(server, listener)
   local starved = false
   while true do
-    local stream, err = listener:accept()
+    local stream, err = accept(server, listener)
     if stream then
       starved = false
       local handled, failure = pcall(handle, server, stream)
