@@ -58,6 +58,8 @@ static void open_rooms(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
   library_push(L);
   io_open(L, rt);
+  lua_pushliteral(L, NEAP_VERSION);
+  lua_setfield(L, -2, "version");
   lua_pop(L, 1);
   preload_modules(L);
 }

@@ -25,7 +25,8 @@ local function on_child_done(group, task)
   group.children[task] = nil
   group.count = group.count - 1
   if task:failed() then
-    record(group, task:exception())
+    record(group, core.peek_exception(task))
+    group.failed[#group.failed + 1] = task
     if group.state == "open" then
       group.state = "failing"
       group.scope:cancel()
@@ -40,7 +41,7 @@ end
 ---@return neap.TaskGroup
 local function new()
   local group = {
-    state = "open", children = {}, count = 0, made = 0, errors = {}, error_count = 0,
+    state = "open", children = {}, count = 0, made = 0, errors = {}, error_count = 0, failed = {},
     scope = core.CancelScope { call = "TaskGroup" },
   }
   group.on_done = function(task) on_child_done(group, task) end
@@ -109,6 +110,8 @@ function TaskGroup.__close(group, err)
   end
   group.state = "closed"
   group.scope:close()
+  for _, task in ipairs(group.failed) do task:exception() end -- they are read now
+  group.failed = {}
   if group.error_count > 0 then
     report_later_errors(group)
     if err == nil or group.errors[1] ~= err then error(group.errors[1], 0) end

@@ -42,7 +42,11 @@ local function complain(message)
 end
 
 local function with_traceback(err)
-  if type(err) ~= "string" then return err end
+  local meta = getmetatable(err)
+  if type(err) ~= "string" then
+    if type(meta) == "table" and meta.__tostring then return err end
+    return ("(error object is a %s value)"):format(type(err))
+  end
   return debug.traceback(err, 2)
 end
 

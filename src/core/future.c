@@ -473,6 +473,13 @@ static const luaL_Reg methods[] = {
     {NULL, NULL},
 };
 
+/* peek_exception(task): the error of a failed task, which still counts as unread. */
+static int l_peek_exception(lua_State *L) {
+  future_check(L, runtime_of(L), 1);
+  lua_getiuservalue(L, 1, FUTURE_RESULT);
+  return 1;
+}
+
 /* report_failures(): reports every error that nobody has read. */
 static int l_report_failures(lua_State *L) {
   future_report_failures(L, runtime_of(L), true);
@@ -482,6 +489,7 @@ static int l_report_failures(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"Future", l_future},
     {"isfuture", l_isfuture},
+    {"peek_exception", l_peek_exception},
     {"report_failures", l_report_failures},
     {NULL, NULL},
 };

@@ -32,6 +32,7 @@ void runtime_make_ready(struct neap *rt, struct runnable *runnable) {
   else
     rt->ready_head = runnable;
   rt->ready_tail = runnable;
+  if (rt->polling) uv_stop(rt->loop); /* libuv's timers run before its poll, which must not block now */
 }
 
 static struct runnable *take_ready(struct neap *rt) {
@@ -99,7 +100,8 @@ static void fire_due(struct neap *rt) {
   }
 }
 
-static void on_timer(uv_timer_t *timer) { (void)timer; /* it only ends the poll */ }
+/* It only ends the poll; when it is due before the poll has begun, that must not begin. */
+static void on_timer(uv_timer_t *timer) { uv_stop(timer->loop); }
 
 /* Arms libuv's timer for the first deadline, never early: [limit_ms] is the longest wait. */
 static void arm(struct neap *rt, uint64_t limit_ms) {
@@ -129,7 +131,9 @@ static void poll_now(struct neap *rt) {
 static void poll_wait(struct neap *rt, uint64_t limit_ms) {
   collector_pace(rt);
   arm(rt, limit_ms);
+  rt->polling = true;
   uv_run(rt->loop, UV_RUN_ONCE);
+  rt->polling = false;
   uv_timer_stop(rt->uv_timer);
   rt->unpolled_steps = 0;
   rt->last_poll = (int64_t)uv_hrtime();

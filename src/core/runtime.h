@@ -82,6 +82,7 @@ struct neap {
   struct task *main;       /* who gets DeadlockError: what a run was started for */
   struct task *body;       /* the script's, in the neap command: a run in it awaits */
   bool running;            /* inside runtime_run */
+  bool polling;            /* inside a uv_run that may block */
   bool stop;               /* asked for by loop:stop */
   bool used;               /* a script has loaded the module */
   bool exiting;            /* asked for by os.exit, with a code */
