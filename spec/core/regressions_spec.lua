@@ -320,7 +320,6 @@ end)
 describe("a task group that was not closed", function()
   it("does not lose its children's errors", function()
     local reported
-    local loop = neap.get_running_loop()
     loop:set_exception_handler(function(_, context) reported = context.exception end)
     neap.create_task(function()
       local group = neap.TaskGroup()

@@ -89,7 +89,8 @@ static void push_barrier_name(lua_State *L) {
 static int refuse(lua_State *L, struct neap *rt, const char *name) {
   if (rt->closed) return error_misuse(L, "%s: the runtime is closed", name);
   if (!rt->current)
-    return error_misuse(L, "%s: cannot wait outside a task (start one with neap.run)", name);
+    return error_misuse(L, "%s: cannot wait outside a task (start one with neap.%s)", name,
+                        rt->running ? "create_task" : "run");
   if (rt->active != L)
     return error_misuse(L,
                       "%s: cannot wait in a coroutine that the plain coroutine.resume runs "
