@@ -1,21 +1,9 @@
 -- Cancelling tasks: how a cancel is delivered, taken back, caught, and handed on.
 local neap = require "neap"
 local testing = require "neap.testing"
+local support = require "spec.support.tasks"
 
--- Calls fn(...), which must raise CancelledError; returns it.
-local function cancelled(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, neap.CancelledError), tostring(err))
-  return err
-end
-
--- Starts a task and lets it come to its first await.
-local function start(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
-end
+local cancelled <const>, start <const> = support.cancelled, support.start
 
 local function elapsed_timer()
   local loop = neap.get_running_loop()

@@ -1,13 +1,8 @@
 -- Futures: how they complete, what awaiting them does, and their callbacks.
 local neap = require "neap"
+local support = require "spec.support.tasks"
 
--- Calls fn(...), which must raise an error of that kind; returns it.
-local function raises(kind, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, kind), tostring(err))
-  return err
-end
+local raises <const> = support.raises
 
 -- Adds callbacks that note their number in the list it returns.
 local function note_order(future, count)

@@ -1,6 +1,9 @@
 -- TaskGroup: tasks that live and fail together.
 local neap = require "neap"
 local testing = require "neap.testing"
+local support = require "spec.support.tasks"
+
+local start <const> = support.start
 
 local function time() return neap.get_running_loop():time() end
 
@@ -13,13 +16,6 @@ end
 
 local function is_cancelled_error(err)
   assert.is_true(neap.is(err, neap.CancelledError), tostring(err))
-end
-
--- Starts a task and lets it come to its first await.
-local function start(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
 end
 
 local function fail_after(seconds, err)

@@ -2,15 +2,11 @@
 local neap = require "neap"
 local program = require "spec.support.program"
 local testing = require "neap.testing"
+local support = require "spec.support.tasks"
+
+local start <const> = support.start
 
 local loop = neap.get_event_loop()
-
--- Starts a task and lets it come to its first await.
-local function start(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
-end
 
 local function closer(fn)
   return setmetatable({}, { __close = fn })

@@ -1,25 +1,13 @@
 -- Cancel scopes and shields: which awaits a cancel reaches, and who takes it back. Time limits are in timeout_spec.
 local neap = require "neap"
 local testing = require "neap.testing"
+local support = require "spec.support.tasks"
+
+local cancelled <const>, start <const> = support.cancelled, support.start
 
 local loop = neap.get_event_loop()
 
 local function time() return loop:time() end
-
--- Calls fn(...), which must raise CancelledError; returns it.
-local function cancelled(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, neap.CancelledError), tostring(err))
-  return err
-end
-
--- Starts a task and lets it come to its first await.
-local function start(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
-end
 
 describe("a cancel scope", function()
   before_each(function() testing.virtual_clock() end)

@@ -1,23 +1,11 @@
 -- shield: awaiting what shall not be cancelled with the awaiter.
 local neap = require "neap"
 local testing = require "neap.testing"
+local support = require "spec.support.tasks"
+
+local cancelled <const>, start <const> = support.cancelled, support.start
 
 local loop = neap.get_event_loop()
-
--- Calls fn(...), which must raise CancelledError; returns it.
-local function cancelled(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, neap.CancelledError), tostring(err))
-  return err
-end
-
--- Starts a task and lets it come to its first await.
-local function start(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
-end
 
 -- Shields fn, cancels the awaiter and waits until fn's task has ended, with the exception handler set;
 -- read: what to do with that task. Returns what was reported.

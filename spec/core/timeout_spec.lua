@@ -1,23 +1,11 @@
 -- timeout and timeout_at: time limits of blocks.
 local neap = require "neap"
 local testing = require "neap.testing"
+local support = require "spec.support.tasks"
+
+local raises <const>, start <const> = support.raises, support.start
 
 local function time() return neap.get_running_loop():time() end
-
--- Calls fn(...), which must raise an error of that kind; returns it.
-local function raises(kind, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, kind), tostring(err))
-  return err
-end
-
--- Starts a task and lets it come to its first await.
-local function start(fn, ...)
-  local task = neap.create_task(fn, ...)
-  neap.sleep(0)
-  return task
-end
 
 describe("a time limit", function()
   it("L1 raises TimeoutError at the end of a block that overruns", function()

@@ -1,16 +1,11 @@
 -- wait_for and move_on_after: one call with a time limit.
 local neap = require "neap"
 local testing = require "neap.testing"
+local support = require "spec.support.tasks"
+
+local raises <const> = support.raises
 
 local function time() return neap.get_running_loop():time() end
-
--- Calls fn(...), which must raise an error of that kind; returns it.
-local function raises(kind, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, kind), tostring(err))
-  return err
-end
 
 -- A task whose cleanup takes 5 s, and the list its cleanup writes its end to.
 local function slow_to_end()

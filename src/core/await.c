@@ -43,8 +43,7 @@ static const struct op_kind sleep_kind = {
 /* sleep(seconds, ...): suspends the task for at least so long, and returns the rest. At 0 or less it
  * lets everything that is ready run once. math.huge sleeps until cancelled. */
 static int l_sleep(lua_State *L) {
-  double seconds = luaL_checknumber(L, 1);
-  luaL_argcheck(L, !isnan(seconds), 1, "the time is not a number (NaN)");
+  double seconds = runtime_check_seconds(L, 1);
   if (seconds <= 0 && lua_gettop(L) == 1) return op_switch(L, "sleep");
   struct sleep_op *op = op_begin(L, &sleep_kind);
   struct neap *rt = runtime_of(L);

@@ -46,23 +46,25 @@ void error_where(lua_State *L) {
   lua_pushliteral(L, "");
 }
 
+static void push_message(lua_State *L, const char *format, va_list arguments) {
+  error_where(L);
+  lua_pushvfstring(L, format, arguments);
+  lua_concat(L, 2);
+}
+
 int error_misuse(lua_State *L, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  error_where(L);
-  lua_pushvfstring(L, format, arguments);
+  push_message(L, format, arguments);
   va_end(arguments);
-  lua_concat(L, 2);
   return lua_error(L);
 }
 
 int error_raise(lua_State *L, enum error_kind kind, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  error_where(L);
-  lua_pushvfstring(L, format, arguments);
+  push_message(L, format, arguments);
   va_end(arguments);
-  lua_concat(L, 2);
   error_new(L, kind);
   return lua_error(L);
 }

@@ -39,10 +39,6 @@ struct future *future_new(lua_State *L, struct neap *rt) {
 
 /* --- details --- */
 
-void future_push_details(lua_State *L, int index) {
-  lua_getiuservalue(L, index, FUTURE_DETAILS);
-}
-
 void future_push_detail(lua_State *L, int index, const char *name) {
   lua_getiuservalue(L, index, FUTURE_DETAILS);
   if (lua_istable(L, -1)) {

@@ -65,9 +65,6 @@ int future_push_result(lua_State *L, int index);
  * its error. To be returned. */
 int future_await(lua_State *L, int index, const char *name);
 
-/* Pushes the table of details of the future at [index], or nil if it has none. */
-void future_push_details(lua_State *L, int index);
-
 /* Pushes one detail, or nil. */
 void future_push_detail(lua_State *L, int index, const char *name);
 

@@ -185,12 +185,6 @@ static int l_time(lua_State *L) {
   return 1;
 }
 
-static double check_time(lua_State *L, int index) {
-  double time = luaL_checknumber(L, index);
-  luaL_argcheck(L, !isnan(time), index, "the time is not a number (NaN)");
-  return time;
-}
-
 /* loop:call_soon(fn, ...): calls fn(...) in the next turn. Returns a handle, to cancel it. */
 static int l_call_soon(lua_State *L) {
   struct neap *rt = check_open(L, "call_soon");
@@ -210,7 +204,7 @@ static int call_at(lua_State *L, struct neap *rt, int64_t deadline) {
 /* loop:call_later(seconds, fn, ...): calls fn(...) after so long. Returns a handle. */
 static int l_call_later(lua_State *L) {
   struct neap *rt = check_open(L, "call_later");
-  double seconds = check_time(L, 2);
+  double seconds = runtime_check_seconds(L, 2);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   return call_at(L, rt, runtime_deadline(rt, seconds));
 }
@@ -218,10 +212,9 @@ static int l_call_later(lua_State *L) {
 /* loop:call_at(time, fn, ...): calls fn(...) at a time of loop:time(). Returns a handle. */
 static int l_call_at(lua_State *L) {
   struct neap *rt = check_open(L, "call_at");
-  double time = ceil(check_time(L, 2) * 1e9);
+  double time = runtime_check_seconds(L, 2);
   luaL_checktype(L, 3, LUA_TFUNCTION);
-  if (time < 0) time = 0;
-  return call_at(L, rt, time >= (double)INT64_MAX ? INT64_MAX : (int64_t)time);
+  return call_at(L, rt, runtime_time(time));
 }
 
 /* loop:create_task(fn, ...): see create_task. It starts with the loop's next turn. */

@@ -1,6 +1,5 @@
 #include "core/runtime.h"
 
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,6 @@ enum {
   TURNS_PER_CLOCK = 16,     /* and for so many turns before the clock is read */
   POLL_INTERVAL_NS = 200000, /* but no longer than this */
   VIRTUAL_IDLE_MS = 10,     /* with I/O open, virtual time waits this long for it */
-  CLOSING_TURNS = 100,      /* turns that cancelled tasks get for their cleanup at the end */
 };
 
 static const char runtime_key;
@@ -81,6 +79,18 @@ int64_t runtime_deadline(struct neap *rt, double seconds) {
   return now + (int64_t)wait;
 }
 
+int64_t runtime_time(double seconds) {
+  double ns = ceil(seconds * 1e9);
+  if (ns <= 0) return 0;
+  return ns >= (double)INT64_MAX ? INT64_MAX : (int64_t)ns;
+}
+
+double runtime_check_seconds(lua_State *L, int index) {
+  double seconds = luaL_checknumber(L, index);
+  luaL_argcheck(L, !isnan(seconds), index, "the time is not a number (NaN)");
+  return seconds;
+}
+
 int timer_start(struct neap *rt, struct timer *timer, int64_t deadline) {
   timer->node.key = deadline;
   return heap_insert(&rt->timers, &timer->node);
@@ -119,12 +129,16 @@ static void arm(struct neap *rt, uint64_t limit_ms) {
 
 /* --- polling --- */
 
-static void poll_now(struct neap *rt) {
-  collector_pace(rt);
-  uv_run(rt->loop, UV_RUN_NOWAIT);
+static void after_poll(struct neap *rt) {
   rt->unpolled_steps = 0;
   rt->last_poll = (int64_t)uv_hrtime();
   fire_due(rt);
+}
+
+static void poll_now(struct neap *rt) {
+  collector_pace(rt);
+  uv_run(rt->loop, UV_RUN_NOWAIT);
+  after_poll(rt);
 }
 
 /* Blocks until I/O, the first deadline, or [limit_ms]. */
@@ -135,9 +149,7 @@ static void poll_wait(struct neap *rt, uint64_t limit_ms) {
   uv_run(rt->loop, UV_RUN_ONCE);
   rt->polling = false;
   uv_timer_stop(rt->uv_timer);
-  rt->unpolled_steps = 0;
-  rt->last_poll = (int64_t)uv_hrtime();
-  fire_due(rt);
+  after_poll(rt);
 }
 
 void runtime_poll_soon(struct neap *rt) { rt->unpolled_steps = STEPS_PER_POLL; }

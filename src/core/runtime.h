@@ -143,6 +143,12 @@ void runtime_set_virtual(struct neap *rt, bool is_virtual);
 /* The deadline [seconds] from now; never is INT64_MAX. */
 int64_t runtime_deadline(struct neap *rt, double seconds);
 
+/* A time of the loop's clock, in seconds, as nanoseconds; before its start is 0. */
+int64_t runtime_time(double seconds);
+
+/* The argument at [index], a number of seconds; raises a bad argument if it is none, or NaN. */
+double runtime_check_seconds(lua_State *L, int index);
+
 /* A deadline has passed already: the timers are looked at before the next turn. */
 void runtime_poll_soon(struct neap *rt);
 

@@ -1,6 +1,5 @@
 #include "core/scope.h"
 
-#include <limits.h>
 #include <math.h>
 
 #include "core/error.h"
@@ -168,12 +167,6 @@ static struct scope *open_scope(lua_State *L, const char *call) {
   return scope;
 }
 
-static double check_seconds(lua_State *L, int index) {
-  double seconds = luaL_checknumber(L, index);
-  luaL_argcheck(L, !isnan(seconds), index, "the time is not a number (NaN)");
-  return seconds;
-}
-
 static void set_limit(lua_State *L, struct scope *scope, double seconds) {
   struct neap *rt = runtime_of(L);
   scope->limit = seconds > 0 ? seconds : 0;
@@ -181,16 +174,10 @@ static void set_limit(lua_State *L, struct scope *scope, double seconds) {
   arm(L, rt, scope);
 }
 
-static int64_t to_deadline(double time) {
-  double ns = ceil(time * 1e9);
-  if (ns <= 0) return 0;
-  return ns >= (double)INT64_MAX ? INT64_MAX : (int64_t)ns;
-}
-
 /* timeout(seconds): a time limit for the block it is a <close> variable of. nil: no limit. */
 static int l_timeout(lua_State *L) {
   bool limited = !lua_isnoneornil(L, 1);
-  double seconds = limited ? check_seconds(L, 1) : 0;
+  double seconds = limited ? runtime_check_seconds(L, 1) : 0;
   struct scope *scope = open_scope(L, "timeout");
   scope->raises_timeout = true;
   if (limited) set_limit(L, scope, seconds);
@@ -200,11 +187,11 @@ static int l_timeout(lua_State *L) {
 /* timeout_at(time): the same with a time of the loop's clock. */
 static int l_timeout_at(lua_State *L) {
   bool limited = !lua_isnoneornil(L, 1);
-  double time = limited ? check_seconds(L, 1) : 0;
+  double time = limited ? runtime_check_seconds(L, 1) : 0;
   struct scope *scope = open_scope(L, "timeout_at");
   scope->raises_timeout = true;
   if (limited) {
-    scope->deadline = to_deadline(time);
+    scope->deadline = runtime_time(time);
     arm(L, runtime_of(L), scope);
   }
   return 1;
@@ -227,7 +214,7 @@ static int l_cancel_scope(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     if (lua_getfield(L, 1, "timeout") != LUA_TNIL) {
       luaL_argcheck(L, lua_isnumber(L, -1), 1, "the timeout must be a number of seconds");
-      seconds = check_seconds(L, -1);
+      seconds = runtime_check_seconds(L, -1);
     }
     lua_getfield(L, 1, "shield");
     shield = lua_toboolean(L, -1);
@@ -301,12 +288,12 @@ static int l_when(lua_State *L) {
 /* scope:reschedule(time): moves the deadline of an open limit; nil takes it away. */
 static int l_reschedule(lua_State *L) {
   struct scope *scope = check_scope(L);
-  double time = lua_isnoneornil(L, 2) ? INFINITY : check_seconds(L, 2);
+  double time = lua_isnoneornil(L, 2) ? INFINITY : runtime_check_seconds(L, 2);
   if (scope->state == SCOPE_CLOSED)
     return error_misuse(L, "reschedule: the limit is finished");
   if (scope->cancelled) return error_misuse(L, "reschedule: the limit is expiring");
   scope->limit = -1;
-  scope->deadline = to_deadline(time);
+  scope->deadline = runtime_time(time);
   arm(L, runtime_of(L), scope);
   return 0;
 }

@@ -1,6 +1,5 @@
 #include "core/task.h"
 
-#include <limits.h>
 #include <stdlib.h>
 
 #include "core/coroutine.h"
