@@ -17,6 +17,23 @@ function M.bad_argument(call, index, wanted, got)
     :format(index, call, wanted, got == nil and "no value" or type(got)))
 end
 
+--- Raises for a number that is not whole, or below the least; nil passes.
+function M.count(call, index, value, least)
+  if value == nil then return end
+  if math.type(value) ~= "integer" then
+    M.bad_argument(call, index, "whole number", value)
+  elseif value < least then
+    core.misuse(("bad argument #%d to '%s' (%d is less than %d)"):format(index, call, value, least))
+  end
+end
+
+function M.callable(call, index, value)
+  local meta = getmetatable(value)
+  if type(value) ~= "function" and not (type(meta) == "table" and meta.__call) then
+    M.bad_argument(call, index, "function", value)
+  end
+end
+
 function M.startable(call, index, value)
   if not M.is_startable(value) then M.bad_argument(call, index, "function or coroutine", value) end
 end

@@ -8,15 +8,15 @@ local public = {
   "Future", "await", "sleep", "create_task", "current_task", "all_tasks", "ensure_future", "isfuture",
   "get_running_loop", "get_event_loop", "new_event_loop", "set_event_loop",
   "timeout", "timeout_at", "shielded", "CancelScope",
-  "Semaphore", "BoundedSemaphore",
+  "Lock", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue", "PriorityQueue",
   "Error", "CancelledError", "TimeoutError", "InvalidStateError", "DeadlockError", "OSError",
-  "IncompleteReadError", "LimitOverrunError", "is", "install",
+  "IncompleteReadError", "LimitOverrunError", "QueueEmpty", "QueueFull", "QueueShutDown", "BrokenBarrierError", "is", "install",
 }
 for _, name in ipairs(public) do
   neap[name] = assert(core[name], name)
 end
 
-for _, module in ipairs { "neap.run", "neap.tasks", "neap.group", "neap.stream", "neap.server" } do
+for _, module in ipairs { "neap.run", "neap.tasks", "neap.group", "neap.locks", "neap.stream", "neap.server" } do
   for name, value in pairs(require(module)) do
     neap[name] = value
   end

@@ -285,8 +285,15 @@ static int l_check_awaiting(lua_State *L) {
   return 0;
 }
 
+/* ready(call): the same, for a call that need not wait: after many such calls it lets the others run. */
+static int l_ready(lua_State *L) {
+  const char *call = luaL_checkstring(L, 1);
+  return op_ready(L, call) ? 0 : op_switch(L, call);
+}
+
 static const luaL_Reg functions[] = {
     {"check_awaiting", l_check_awaiting},
+    {"ready", l_ready},
     {"await", l_await},
     {"sleep", l_sleep},
     {"wait_many", l_wait_many},

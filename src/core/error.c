@@ -11,6 +11,7 @@
 static const char *const kind_names[ERROR_KINDS] = {
     "Error",         "CancelledError", "TimeoutError",        "InvalidStateError",
     "DeadlockError", "OSError",        "IncompleteReadError", "LimitOverrunError",
+    "QueueEmpty",    "QueueFull",      "QueueShutDown",       "BrokenBarrierError",
 };
 
 /* Of kinds under kinds; a bound for tables that only look like one. */
@@ -276,6 +277,20 @@ static int l_new(lua_State *L) {
 /* misuse(message): raises it at the line of the caller outside neap. */
 static int l_misuse(lua_State *L) { return error_misuse(L, "%s", luaL_checkstring(L, 1)); }
 
+/* raise(kind, message): raises an error of that kind, whose message begins with that line. */
+static int l_raise(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  error_where(L);
+  lua_pushstring(L, luaL_checkstring(L, 2));
+  lua_concat(L, 2);
+  lua_createtable(L, 0, 1);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "message");
+  lua_pushvalue(L, 1);
+  lua_setmetatable(L, -2);
+  return lua_error(L);
+}
+
 /* error_kind(name, base): a new kind of error, under [base] or Error. */
 static int l_error_kind(lua_State *L) {
   luaL_checkstring(L, 1);
@@ -352,4 +367,6 @@ void error_open(lua_State *L, struct neap *rt) {
   lua_setfield(L, -2, "error_kind");
   lua_pushcfunction(L, l_misuse);
   lua_setfield(L, -2, "misuse");
+  lua_pushcfunction(L, l_raise);
+  lua_setfield(L, -2, "raise");
 }

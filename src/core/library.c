@@ -6,10 +6,12 @@
 #include "core/future.h"
 #include "core/handle.h"
 #include "core/loop.h"
+#include "core/queue.h"
 #include "core/report.h"
 #include "core/scope.h"
 #include "core/semaphore.h"
 #include "core/task.h"
+#include "core/wait_queue.h"
 
 static const char library_key;
 
@@ -25,7 +27,9 @@ void library_open(lua_State *L, struct neap *rt) {
   scope_open(L, rt);
   coroutine_open(L, rt);
   await_open(L, rt);
+  wait_queue_open(L, rt);
   semaphore_open(L, rt);
+  queue_open(L, rt);
   loop_open(L, rt);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &library_key);
 }

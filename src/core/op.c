@@ -144,6 +144,15 @@ bool op_ready(lua_State *L, const char *name) {
   return true;
 }
 
+static int yielded(lua_State *L, int status, lua_KContext again) {
+  resumed(L, status, 0);
+  return ((int (*)(lua_State *))again)(L);
+}
+
+int op_yield_first(lua_State *L, const char *name, int (*again)(lua_State *L)) {
+  return op_switch_then(L, name, (lua_KContext)again, yielded);
+}
+
 int op_await(lua_State *L, struct op *op, int status) {
   struct neap *rt = runtime_of(L);
   struct task *task = rt->current;

@@ -77,6 +77,9 @@ void op_check(lua_State *L, const char *name);
  * that has used up its budget of such calls must suspend: then it returns false. */
 bool op_ready(lua_State *L, const char *name);
 
+/* Suspends such a task for one turn; then [again] looks whether the result is still there. To be returned. */
+int op_yield_first(lua_State *L, const char *name, int (*again)(lua_State *L));
+
 /* Suspends the running task until the op is done, then pushes its results. A negative [status]
  * means that it could not be submitted: it is done at once, with that status. To be returned. */
 int op_await(lua_State *L, struct op *op, int status);

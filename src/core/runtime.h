@@ -78,6 +78,7 @@ struct neap {
   unsigned parked;         /* how often a user coroutine was parked: see coroutine.c */
   bool installed;          /* user code cannot get at a task's coroutine behind our back */
   unsigned kills;          /* that are going on, one inside the other */
+  struct task *dying;      /* whose coroutine the innermost of them closes */
 
   struct task *main;       /* who gets DeadlockError: what a run was started for */
   struct task *body;       /* the script's, in the neap command: a run in it awaits */

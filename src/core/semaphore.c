@@ -1,116 +1,133 @@
-/* Semaphores. Permits go from hand to hand: a release gives its permit to the first waiter, which
- * owns it from then on; so a newcomer cannot overtake, and no wake-up can be lost. */
+/* Semaphores, and locks: a lock is a semaphore of one permit. */
 #include "core/semaphore.h"
 
 #include <lauxlib.h>
 
 #include "core/error.h"
-#include "core/op.h"
 #include "core/runtime.h"
+#include "core/wait_queue.h"
 
 struct semaphore {
-  struct list waiters; /* of struct acquire_op, first come first served */
-  lua_Integer value;   /* free permits; 0 while anyone waits */
-  lua_Integer bound;   /* the most there may be, or -1 */
-};
-
-struct acquire_op {
-  struct op op;
-  struct list link;
-  struct semaphore *semaphore; /* kept alive by the awaiting function's stack */
-  bool taken;                  /* the caller has got the permit that was given */
+  struct wait_queue queue;
+  lua_Integer value;         /* free permits; 0 while anyone waits */
+  lua_Integer bound;         /* the most there may be, or -1 */
+  const struct task *holder; /* of a lock: who acquired it last; may have ended */
+  bool is_lock;
 };
 
 static void give(struct neap *rt, struct semaphore *s) {
-  struct list *node = list_first(&s->waiters);
-  if (!node) {
+  struct wait_op *wait = wait_queue_first(&s->queue);
+  if (!wait) {
     s->value++;
     return;
   }
-  list_remove(node);
-  op_complete(rt, &container_of(node, struct acquire_op, link)->op, 0);
+  s->holder = wait->op.task;
+  wait_op_give(rt, wait, 0);
 }
 
 /* What acquire returns is the semaphore itself: as a <close> variable it releases. */
 static int push_acquire(lua_State *L, struct neap *rt, struct op *op) {
   (void)rt;
-  ((struct acquire_op *)op)->taken = true;
+  ((struct wait_op *)op)->taken = true;
   lua_pushvalue(L, 1);
   return 1;
 }
 
-/* A permit that was given to a task that can no longer take it goes to the next. */
 static void drop_acquire(struct neap *rt, struct op *op) {
-  struct acquire_op *acquire = (struct acquire_op *)op;
-  bool given = op->state == OP_DONE && op->status == 0;
-  list_remove(&acquire->link);
-  if (given && !acquire->taken) give(rt, acquire->semaphore);
+  struct wait_op *wait = (struct wait_op *)op;
+  if (wait_op_leave(op)) give(rt, container_of(wait->queue, struct semaphore, queue));
 }
 
 static const struct op_kind acquire_kind = {
     .name = "acquire",
-    .size = sizeof(struct acquire_op),
+    .size = sizeof(struct wait_op),
     .push = push_acquire,
     .drop = drop_acquire,
     .local = true,
 };
 
-static struct semaphore *check_semaphore(lua_State *L) {
-  return object_check(L, runtime_of(L), 1, OBJECT_SEMAPHORE);
+/* --- making --- */
+
+static struct semaphore *new_semaphore(lua_State *L, enum object_kind kind, lua_Integer value) {
+  struct semaphore *s = object_new(L, runtime_of(L), kind, sizeof *s, 0);
+  *s = (struct semaphore){.value = value, .bound = -1};
+  wait_queue_init(&s->queue);
+  return s;
 }
 
-static struct semaphore *new_semaphore(lua_State *L) {
+static lua_Integer check_value(lua_State *L) {
   lua_Integer value = luaL_optinteger(L, 1, 1);
   luaL_argcheck(L, value >= 0, 1, "the start value must not be negative");
-  struct semaphore *s =
-      object_new(L, runtime_of(L), OBJECT_SEMAPHORE, sizeof *s, 0);
-  *s = (struct semaphore){.value = value, .bound = -1};
-  list_init(&s->waiters);
-  return s;
+  return value;
 }
 
 /* Semaphore(value): [value] permits, 1 unless given. */
 static int l_semaphore(lua_State *L) {
-  new_semaphore(L);
+  new_semaphore(L, OBJECT_SEMAPHORE, check_value(L));
   return 1;
 }
 
 /* BoundedSemaphore(value): one that raises when there would be more permits than at its start. */
 static int l_bounded_semaphore(lua_State *L) {
-  struct semaphore *s = new_semaphore(L);
+  struct semaphore *s = new_semaphore(L, OBJECT_SEMAPHORE, check_value(L));
   s->bound = s->value;
   return 1;
 }
 
-/* semaphore:acquire(): awaits a permit; returns a <close> value that releases it. A cancelled acquire
- * took none. */
-static int l_acquire(lua_State *L) {
-  struct semaphore *s = check_semaphore(L);
-  lua_settop(L, 1);
-  if (s->value > 0 && op_ready(L, "acquire")) {
-    s->value--;
-    return 1;
-  }
-  struct acquire_op *op = op_begin(L, &acquire_kind);
-  op->semaphore = s;
-  list_init(&op->link);
-  if (s->value > 0) {
-    s->value--;
-    op_complete(runtime_of(L), &op->op, 0);
-  } else {
-    list_append(&s->waiters, &op->link);
-  }
-  return op_await(L, &op->op, 0);
+/* Lock(): what one task at a time can hold. */
+static int l_lock(lua_State *L) {
+  struct semaphore *s = new_semaphore(L, OBJECT_LOCK, 1);
+  s->bound = 1;
+  s->is_lock = true;
+  return 1;
 }
 
+/* --- using --- */
+
+static struct semaphore *check_semaphore(lua_State *L) {
+  struct semaphore *s = object_test(L, runtime_of(L), 1, OBJECT_SEMAPHORE);
+  if (!s) s = object_test(L, runtime_of(L), 1, OBJECT_LOCK);
+  if (!s) luaL_typeerror(L, 1, "neap.Lock or neap.Semaphore");
+  return s;
+}
+
+static int acquire(lua_State *L) {
+  struct semaphore *s = lua_touserdata(L, 1);
+  if (s->value == 0) return wait_op_park(L, wait_op_begin(L, &s->queue, &acquire_kind));
+  if (!op_ready(L, "acquire")) return op_yield_first(L, "acquire", acquire);
+  s->value--;
+  s->holder = runtime_of(L)->current;
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* acquire(): awaits a permit; returns a <close> value that releases it. A cancelled acquire took none. */
+static int l_acquire(lua_State *L) {
+  check_semaphore(L);
+  lua_settop(L, 1);
+  return acquire(L);
+}
+
+/* A task that waits in a condition does not hold its lock: if it is killed there, its <close> variables
+ * must not release what another has by now. */
+static bool is_anothers(struct neap *rt, const struct semaphore *s) {
+  return s->is_lock && rt->dying && s->holder != rt->dying;
+}
+
+/* release(): gives the permit to the first who waits. */
 static int l_release(lua_State *L) {
+  struct neap *rt = runtime_of(L);
   struct semaphore *s = check_semaphore(L);
+  if (is_anothers(rt, s)) return 0;
+  if (s->value == s->bound && s->is_lock) return error_misuse(L, "release: the lock is not held");
   if (s->value == s->bound)
     return error_misuse(L, "release: the semaphore has all its %I permits", s->bound);
-  give(runtime_of(L), s);
+  s->holder = NULL;
+  give(rt, s);
   return 0;
 }
 
+/* locked(): whether an acquire would wait. */
 static int l_locked(lua_State *L) {
   lua_pushboolean(L, check_semaphore(L)->value == 0);
   return 1;
@@ -118,12 +135,13 @@ static int l_locked(lua_State *L) {
 
 static int l_tostring(lua_State *L) {
   struct semaphore *s = check_semaphore(L);
-  lua_Integer waiting = 0;
-  list_each(node, &s->waiters) waiting++;
-  if (s->value > 0)
-    lua_pushfstring(L, "<Semaphore unlocked, value %I>", s->value);
+  const char *name = s->is_lock ? "Lock" : s->bound < 0 ? "Semaphore" : "BoundedSemaphore";
+  if (s->value == 0)
+    lua_pushfstring(L, "<%s locked, waiters %I>", name, s->queue.length);
+  else if (s->is_lock)
+    lua_pushfstring(L, "<%s unlocked>", name);
   else
-    lua_pushfstring(L, "<Semaphore locked, waiters %I>", waiting);
+    lua_pushfstring(L, "<%s unlocked, value %I>", name, s->value);
   return 1;
 }
 
@@ -135,12 +153,14 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg functions[] = {
     {"Semaphore", l_semaphore},
     {"BoundedSemaphore", l_bounded_semaphore},
+    {"Lock", l_lock},
     {NULL, NULL},
 };
 
 void semaphore_open(lua_State *L, struct neap *rt) {
   object_register(L, rt, OBJECT_SEMAPHORE, "neap.Semaphore", methods);
-  lua_pop(L, 1);
+  object_register(L, rt, OBJECT_LOCK, "neap.Lock", methods);
+  lua_pop(L, 2);
   runtime_push(L);
   luaL_setfuncs(L, functions, 1);
 }

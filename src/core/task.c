@@ -352,6 +352,17 @@ static void unqueue(struct neap *rt, struct runnable *runnable) {
   runnable->queued = false;
 }
 
+/* <close> variables run here, and they may kill other tasks. */
+static void close_killed(lua_State *L, struct neap *rt, struct task *task) {
+  struct task *outer = rt->dying;
+  rt->kills++;
+  rt->dying = task;
+  coroutine_close_inner(L, task->L);
+  thread_close(task->L, L);
+  rt->dying = outer;
+  rt->kills--;
+}
+
 bool task_kill(lua_State *L, struct neap *rt, struct task *task) {
   if (future_done(&task->future) || task == rt->current || task->dying) return false;
   luaL_checkstack(L, 6, NULL);
@@ -363,10 +374,7 @@ bool task_kill(lua_State *L, struct neap *rt, struct task *task) {
   unqueue(rt, &task->runnable);
   op_detach(rt, task);
   task->suspended = false;
-  rt->kills++;
-  coroutine_close_inner(L, task->L);
-  thread_close(task->L, L);
-  rt->kills--;
+  close_killed(L, rt, task);
   scope_forget(rt, task);
   future_fail_quietly(L, rt, index, FUTURE_CANCELLED);
   retire(L, rt, task, false);

@@ -1,0 +1,406 @@
+/* Queue, LifoQueue and PriorityQueue.
+ *
+ * An item that is put while someone waits for one is given to him: it counts as taken from then on. One
+ * who waits to put is served by whoever makes room: that moves the item from the waiting call's stack into
+ * the store. So a put that waits and a get that waits each cost one switch, and both have happened, or not,
+ * when the call that serves them returns. */
+#include "core/queue.h"
+
+#include <lauxlib.h>
+
+#include "core/error.h"
+#include "core/queue_store.h"
+#include "core/runtime.h"
+#include "core/wait_queue.h"
+
+struct queue {
+  struct store store;
+  struct wait_queue getters; /* empty while an item is free */
+  struct wait_queue putters; /* empty while there is room */
+  struct wait_queue joiners;
+  lua_Integer maxsize;       /* 0: no limit */
+  lua_Integer given;         /* items in the store that belong to getters that have not run yet */
+  lua_Integer unfinished;    /* that were put, and for which task_done was not called */
+  bool shut;
+};
+
+/* What those who wait are told. */
+enum { SERVED = 0, SHUT_DOWN = -1, REFUSED = -2 };
+
+/* In the awaiting calls' frames; the userdata takes the place of the queue's table. */
+enum { BOX = 1, ITEM = 2 };
+
+struct put_op {
+  struct wait_op wait;
+  lua_State *L; /* the call's coroutine: the item lies there */
+};
+
+/* A queue in Lua is a table, so that it can have fields; its [1] is the userdata. */
+static const char class_key;
+
+static lua_Integer available(const struct queue *q) { return q->store.count - q->given; }
+
+static bool is_full(const struct queue *q) { return q->maxsize > 0 && available(q) >= q->maxsize; }
+
+/* Replaces the queue at index 1 by its userdata. */
+static struct queue *check_queue(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct queue *q = NULL;
+  if (lua_istable(L, 1)) {
+    lua_rawgeti(L, 1, 1);
+    q = object_test(L, rt, -1, OBJECT_QUEUE);
+    if (q) lua_replace(L, BOX);
+  }
+  if (!q) luaL_typeerror(L, 1, "neap.Queue");
+  return q;
+}
+
+static int refuse_shut(lua_State *L, const char *call) {
+  return error_raise(L, ERROR_QUEUE_SHUT_DOWN, "%s: the queue was shut down", call);
+}
+
+/* --- putting --- */
+
+/* The first who waits owns one item now. */
+static void give_item(struct neap *rt, struct queue *q) {
+  struct wait_op *getter = available(q) > 0 ? wait_queue_first(&q->getters) : NULL;
+  if (!getter) return;
+  q->given++;
+  wait_op_give(rt, getter, SERVED);
+}
+
+/* Stores the item at [ITEM]. */
+static void store_item(lua_State *L, struct neap *rt, struct queue *q) {
+  store_reserve(L, &q->store, BOX);
+  lua_pushvalue(L, ITEM);
+  store_add(L, &q->store, BOX);
+  q->unfinished++;
+  give_item(rt, q);
+}
+
+static int push_put(lua_State *L, struct neap *rt, struct op *op) {
+  (void)rt;
+  ((struct wait_op *)op)->taken = true;
+  if (op->status == SHUT_DOWN) return refuse_shut(L, "put");
+  if (op->status != REFUSED) return 0;
+  lua_pushvalue(L, ITEM); /* the error of comparing it */
+  return lua_error(L);
+}
+
+static void drop_put(struct neap *rt, struct op *op) {
+  (void)rt;
+  wait_op_leave(op);
+}
+
+static const struct op_kind put_kind = {
+    .name = "put",
+    .size = sizeof(struct put_op),
+    .push = push_put,
+    .drop = drop_put,
+    .local = true,
+};
+
+/* (box, store, item) */
+static int protected_add(lua_State *L) {
+  store_add(L, lua_touserdata(L, 2), BOX);
+  return 0;
+}
+
+/* Moves the item of one who waits into the store, where there is room; what comparing it raises is for
+ * him. */
+static int admit(lua_State *L, struct queue *q, struct put_op *putter) {
+  lua_pushvalue(putter->L, ITEM);
+  if (q->store.order != STORE_PRIORITY) {
+    lua_xmove(putter->L, L, 1);
+    store_add(L, &q->store, BOX);
+    return SERVED;
+  }
+  lua_pushcfunction(L, protected_add);
+  lua_pushvalue(L, BOX);
+  lua_pushlightuserdata(L, &q->store);
+  lua_xmove(putter->L, L, 1);
+  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return SERVED;
+  lua_xmove(L, putter->L, 1);
+  lua_replace(putter->L, ITEM);
+  return REFUSED;
+}
+
+/* After an item was taken, so that its place is free: the first who waits to put gets it. */
+static void fill(lua_State *L, struct neap *rt, struct queue *q) {
+  struct wait_op *wait;
+  while (!is_full(q) && (wait = wait_queue_first(&q->putters))) {
+    int status = admit(L, q, (struct put_op *)wait);
+    if (status == SERVED) q->unfinished++;
+    wait_op_give(rt, wait, status);
+  }
+}
+
+static int put(lua_State *L) {
+  struct queue *q = lua_touserdata(L, BOX);
+  if (q->shut) return refuse_shut(L, "put");
+  if (is_full(q)) {
+    struct put_op *op = wait_op_begin(L, &q->putters, &put_kind);
+    op->L = L;
+    return wait_op_park(L, &op->wait);
+  }
+  if (!op_ready(L, "put")) return op_yield_first(L, "put", put);
+  store_item(L, runtime_of(L), q);
+  return 0;
+}
+
+/* queue:put(item): adds an item; waits while the queue is full. Raises QueueShutDown. A cancelled put has
+ * added nothing. */
+static int l_put(lua_State *L) {
+  luaL_checkany(L, ITEM);
+  check_queue(L);
+  lua_settop(L, ITEM);
+  return put(L);
+}
+
+/* queue:put_nowait(item): adds an item, or raises QueueFull. */
+static int l_put_nowait(lua_State *L) {
+  luaL_checkany(L, ITEM);
+  struct queue *q = check_queue(L);
+  lua_settop(L, ITEM);
+  if (q->shut) return refuse_shut(L, "put_nowait");
+  if (is_full(q))
+    return error_raise(L, ERROR_QUEUE_FULL, "put_nowait: the queue has its %I items", q->maxsize);
+  store_item(L, runtime_of(L), q);
+  return 0;
+}
+
+/* --- getting --- */
+
+/* Pushes the next item. */
+static int take_item(lua_State *L, struct neap *rt, struct queue *q) {
+  store_take(L, &q->store, BOX);
+  if (q->putters.length > 0) fill(L, rt, q);
+  store_shrink(L, &q->store, BOX);
+  return 1;
+}
+
+static int push_get(lua_State *L, struct neap *rt, struct op *op) {
+  struct wait_op *wait = (struct wait_op *)op;
+  struct queue *q = container_of(wait->queue, struct queue, getters);
+  if (op->status == SHUT_DOWN) return refuse_shut(L, "get");
+  store_take(L, &q->store, BOX);
+  wait->taken = true;
+  q->given--;
+  store_shrink(L, &q->store, BOX);
+  return 1;
+}
+
+/* What was given to one who cannot take it is free again. */
+static void drop_get(struct neap *rt, struct op *op) {
+  struct queue *q = container_of(((struct wait_op *)op)->queue, struct queue, getters);
+  if (!wait_op_leave(op)) return;
+  q->given--;
+  give_item(rt, q);
+}
+
+static const struct op_kind get_kind = {
+    .name = "get",
+    .size = sizeof(struct wait_op),
+    .push = push_get,
+    .drop = drop_get,
+    .local = true,
+};
+
+static int get(lua_State *L) {
+  struct queue *q = lua_touserdata(L, BOX);
+  if (available(q) == 0) {
+    if (q->shut) return refuse_shut(L, "get");
+    return wait_op_park(L, wait_op_begin(L, &q->getters, &get_kind));
+  }
+  if (!op_ready(L, "get")) return op_yield_first(L, "get", get);
+  return take_item(L, runtime_of(L), q);
+}
+
+/* queue:get(): takes the next item; waits while there is none. Raises QueueShutDown once the queue was shut
+ * down and is empty. A cancelled get has taken nothing. */
+static int l_get(lua_State *L) {
+  check_queue(L);
+  lua_settop(L, BOX);
+  return get(L);
+}
+
+/* queue:get_nowait(): takes the next item, or raises QueueEmpty. */
+static int l_get_nowait(lua_State *L) {
+  struct queue *q = check_queue(L);
+  lua_settop(L, BOX);
+  if (available(q) > 0) return take_item(L, runtime_of(L), q);
+  if (q->shut) return refuse_shut(L, "get_nowait");
+  return error_raise(L, ERROR_QUEUE_EMPTY, "get_nowait: the queue is empty");
+}
+
+/* --- the end of work --- */
+
+static int push_nothing(lua_State *L, struct neap *rt, struct op *op) {
+  (void)L, (void)rt, (void)op;
+  return 0;
+}
+
+static void drop_join(struct neap *rt, struct op *op) {
+  (void)rt;
+  wait_op_leave(op);
+}
+
+static const struct op_kind join_kind = {
+    .name = "join",
+    .size = sizeof(struct wait_op),
+    .push = push_nothing,
+    .drop = drop_join,
+    .local = true,
+};
+
+static int join(lua_State *L) {
+  struct queue *q = lua_touserdata(L, BOX);
+  if (q->unfinished > 0) return wait_op_park(L, wait_op_begin(L, &q->joiners, &join_kind));
+  return op_ready(L, "join") ? 0 : op_yield_first(L, "join", join);
+}
+
+/* queue:join(): waits until task_done was called for every item that was put. */
+static int l_join(lua_State *L) {
+  check_queue(L);
+  lua_settop(L, BOX);
+  return join(L);
+}
+
+/* queue:task_done(): an item that was taken has been dealt with. */
+static int l_task_done(lua_State *L) {
+  struct queue *q = check_queue(L);
+  if (q->unfinished == 0)
+    return error_misuse(L, "task_done: it was called for each item already");
+  if (--q->unfinished == 0) wait_queue_give_all(runtime_of(L), &q->joiners, SERVED);
+  return 0;
+}
+
+static void drop_items(lua_State *L, struct neap *rt, struct queue *q) {
+  lua_Integer dropped = available(q);
+  if (dropped == 0) return;
+  store_truncate(L, &q->store, BOX, q->given);
+  q->unfinished = q->unfinished > dropped ? q->unfinished - dropped : 0;
+  if (q->unfinished == 0) wait_queue_give_all(rt, &q->joiners, SERVED);
+}
+
+/* queue:shutdown(immediate): from now on put raises QueueShutDown, and so does get once no item is left;
+ * all who wait in one of them get it at once. [immediate] drops the items. */
+static int l_shutdown(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct queue *q = check_queue(L);
+  q->shut = true;
+  if (lua_toboolean(L, 2)) drop_items(L, rt, q);
+  wait_queue_give_all(rt, &q->putters, SHUT_DOWN);
+  wait_queue_give_all(rt, &q->getters, SHUT_DOWN);
+  return 0;
+}
+
+/* --- looking --- */
+
+static int l_qsize(lua_State *L) {
+  lua_pushinteger(L, available(check_queue(L)));
+  return 1;
+}
+
+static int l_empty(lua_State *L) {
+  lua_pushboolean(L, available(check_queue(L)) == 0);
+  return 1;
+}
+
+static int l_full(lua_State *L) {
+  lua_pushboolean(L, is_full(check_queue(L)));
+  return 1;
+}
+
+static int l_tostring(lua_State *L) {
+  static const char *const names[] = {"Queue", "LifoQueue", "PriorityQueue"};
+  struct queue *q = check_queue(L);
+  lua_pushfstring(L, "<%s maxsize %I, items %I, unfinished %I, getters %I, putters %I%s>",
+                  names[q->store.order], q->maxsize, available(q), q->unfinished,
+                  q->getters.length, q->putters.length, q->shut ? ", shut down" : "");
+  return 1;
+}
+
+/* --- making --- */
+
+static int new_queue(lua_State *L, enum store_order order) {
+  lua_Integer maxsize = luaL_optinteger(L, 1, 0);
+  lua_settop(L, 2);
+  lua_createtable(L, 1, 1);
+  struct queue *q = object_new(L, runtime_of(L), OBJECT_QUEUE, sizeof *q, STORE_USER_VALUES);
+  *q = (struct queue){.store.order = order, .maxsize = maxsize > 0 ? maxsize : 0};
+  wait_queue_init(&q->getters);
+  wait_queue_init(&q->putters);
+  wait_queue_init(&q->joiners);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, STORE_BEFORE);
+  lua_rawseti(L, 3, 1);
+  lua_pushinteger(L, q->maxsize);
+  lua_setfield(L, 3, "maxsize");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key);
+  lua_setmetatable(L, 3);
+  return 1;
+}
+
+/* Queue(maxsize): first in, first out; without a limit unless it is given and above 0. */
+static int l_queue(lua_State *L) {
+  lua_settop(L, 1);
+  return new_queue(L, STORE_FIFO);
+}
+
+/* LifoQueue(maxsize): last in, first out. */
+static int l_lifo_queue(lua_State *L) {
+  lua_settop(L, 1);
+  return new_queue(L, STORE_LIFO);
+}
+
+/* PriorityQueue(maxsize, before): the lowest item first, equal ones in the order of arrival. [before](a, b)
+ * says whether a comes before b: a < b unless given, and for tables like {priority, item} that cannot be
+ * compared a[1] < b[1]. It must not await. */
+static int l_priority_queue(lua_State *L) {
+  if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
+  return new_queue(L, STORE_PRIORITY);
+}
+
+static const luaL_Reg methods[] = {
+    {"put", l_put},
+    {"put_nowait", l_put_nowait},
+    {"get", l_get},
+    {"get_nowait", l_get_nowait},
+    {"join", l_join},
+    {"task_done", l_task_done},
+    {"shutdown", l_shutdown},
+    {"qsize", l_qsize},
+    {"empty", l_empty},
+    {"full", l_full},
+    {"__tostring", l_tostring},
+    {NULL, NULL},
+};
+
+static const luaL_Reg no_methods[] = {{NULL, NULL}};
+
+static const luaL_Reg functions[] = {
+    {"Queue", l_queue},
+    {"LifoQueue", l_lifo_queue},
+    {"PriorityQueue", l_priority_queue},
+    {NULL, NULL},
+};
+
+static void make_class(lua_State *L) {
+  lua_newtable(L);
+  lua_pushliteral(L, "neap.Queue");
+  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  runtime_push(L);
+  luaL_setfuncs(L, methods, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &class_key);
+}
+
+void queue_open(lua_State *L, struct neap *rt) {
+  object_register(L, rt, OBJECT_QUEUE, "neap.Queue", no_methods);
+  lua_pop(L, 1);
+  make_class(L);
+  runtime_push(L);
+  luaL_setfuncs(L, functions, 1);
+}

@@ -1,0 +1,211 @@
+#include "core/queue_store.h"
+
+#include <lauxlib.h>
+#include <stdbool.h>
+
+#include "core/error.h"
+
+enum {
+  CAPACITY_MIN = 8,
+  CAPACITY_KEPT = 64, /* an empty store gives a larger table back */
+  LEVELS = 64,        /* of a heap */
+};
+
+static lua_Integer places(const struct store *store) {
+  return store->order == STORE_PRIORITY ? 2 * store->capacity : store->capacity;
+}
+
+static lua_Integer ring_place(const struct store *store, lua_Integer i) {
+  return ((store->first + i - 1) & (store->capacity - 1)) + 1;
+}
+
+/* Makes a larger table. Within its capacity a table that was made so never allocates. */
+void store_reserve(lua_State *L, struct store *store, int box) {
+  if (store->count < store->capacity) return;
+  struct store grown = *store;
+  grown.capacity = store->capacity ? 2 * store->capacity : CAPACITY_MIN;
+  grown.first = 0;
+  if (places(&grown) > INT32_MAX) luaL_error(L, "the queue is too large");
+  lua_createtable(L, (int)places(&grown), 0);
+  int table = lua_gettop(L);
+  lua_getiuservalue(L, box, STORE_ITEMS);
+  lua_Integer used = store->order == STORE_PRIORITY ? 2 * store->count : store->count;
+  for (lua_Integer i = 1; i <= used; i++) {
+    lua_rawgeti(L, -1, store->order == STORE_FIFO ? ring_place(store, i) : i);
+    lua_rawseti(L, table, i);
+  }
+  lua_pop(L, 1);
+  lua_setiuservalue(L, box, STORE_ITEMS);
+  *store = grown;
+}
+
+void store_shrink(lua_State *L, struct store *store, int box) {
+  if (store->count > 0 || store->capacity <= CAPACITY_KEPT) return;
+  store->capacity = 0;
+  store->first = 0;
+  lua_pushnil(L);
+  lua_setiuservalue(L, box, STORE_ITEMS);
+}
+
+/* --- lowest first: a binary heap of items and the numbers of their arrival --- */
+
+/* Tables that cannot be compared are compared by their first element: {priority, item}. */
+static void to_key(lua_State *L) {
+  if (!lua_istable(L, -1)) return;
+  if (luaL_getmetafield(L, -1, "__lt") == LUA_TNIL)
+    lua_rawgeti(L, -1, 1);
+  else
+    lua_pop(L, 1);
+}
+
+static bool is_before(lua_State *L, int box, int a, int b) {
+  int top = lua_gettop(L);
+  bool before;
+  if (lua_getiuservalue(L, box, STORE_BEFORE) == LUA_TNIL) {
+    lua_pushvalue(L, a);
+    to_key(L);
+    int key = lua_gettop(L);
+    lua_pushvalue(L, b);
+    to_key(L);
+    before = lua_compare(L, key, -1, LUA_OPLT);
+  } else {
+    lua_pushvalue(L, a);
+    lua_pushvalue(L, b);
+    lua_call(L, 2, 1);
+    before = lua_toboolean(L, -1);
+  }
+  lua_settop(L, top);
+  return before;
+}
+
+/* Whether the entry [i] of the table comes before the item at [item], which arrived as number [number]. */
+static bool entry_is_before(lua_State *L, int box, int table, lua_Integer i, int item,
+                            lua_Integer number) {
+  lua_rawgeti(L, table, 2 * i - 1);
+  int entry = lua_gettop(L);
+  lua_rawgeti(L, table, 2 * i);
+  bool arrived_before = lua_tointeger(L, -1) < number;
+  bool before = arrived_before ? !is_before(L, box, item, entry) : is_before(L, box, entry, item);
+  lua_settop(L, entry - 1);
+  return before;
+}
+
+static void check_unchanged(lua_State *L, const struct store *store, lua_Integer arrivals) {
+  if (store->arrivals != arrivals)
+    error_misuse(L, "a comparison has changed the priority queue that it was made for");
+}
+
+static void move_entry(lua_State *L, int table, lua_Integer from, lua_Integer to) {
+  lua_rawgeti(L, table, 2 * from - 1);
+  lua_rawseti(L, table, 2 * to - 1);
+  lua_rawgeti(L, table, 2 * from);
+  lua_rawseti(L, table, 2 * to);
+}
+
+static void heap_add(lua_State *L, struct store *store, int box) {
+  int item = lua_gettop(L);
+  lua_Integer arrivals = store->arrivals, hole = store->count + 1, end;
+  luaL_checkstack(L, 10, NULL);
+  lua_getiuservalue(L, box, STORE_ITEMS);
+  int table = item + 1;
+  for (end = hole; end > 1 && !entry_is_before(L, box, table, end / 2, item, arrivals); end /= 2)
+    continue;
+  check_unchanged(L, store, arrivals);
+  for (; hole > end; hole /= 2) move_entry(L, table, hole / 2, hole);
+  lua_pushvalue(L, item);
+  lua_rawseti(L, table, 2 * end - 1);
+  lua_pushinteger(L, arrivals);
+  lua_rawseti(L, table, 2 * end);
+  store->arrivals++;
+  store->count++;
+  lua_settop(L, item - 1);
+}
+
+/* The child of entry [i] that comes first, of those among the first [count]; 0 if it has none. */
+static lua_Integer first_child(lua_State *L, int box, int table, lua_Integer i, lua_Integer count) {
+  lua_Integer child = 2 * i;
+  if (child > count) return 0;
+  if (child == count) return child;
+  lua_rawgeti(L, table, 2 * child + 1);
+  lua_rawgeti(L, table, 2 * child + 2);
+  lua_Integer number = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  bool left = entry_is_before(L, box, table, child, lua_gettop(L), number);
+  lua_pop(L, 1);
+  return left ? child : child + 1;
+}
+
+/* Finds the way that the last entry must go down from the top; returns its length. */
+static int find_way(lua_State *L, struct store *store, int box, int table, lua_Integer way[]) {
+  lua_Integer count = store->count - 1, child = 1;
+  int length = 0;
+  lua_rawgeti(L, table, 2 * store->count - 1);
+  lua_rawgeti(L, table, 2 * store->count);
+  lua_Integer number = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  int last = lua_gettop(L);
+  for (way[0] = 1; (child = first_child(L, box, table, way[length], count)); way[++length] = child)
+    if (!entry_is_before(L, box, table, child, last, number)) break;
+  lua_settop(L, last - 1);
+  return length;
+}
+
+static void heap_take(lua_State *L, struct store *store, int box) {
+  lua_Integer way[LEVELS], arrivals = store->arrivals;
+  luaL_checkstack(L, 10, NULL);
+  lua_getiuservalue(L, box, STORE_ITEMS);
+  int table = lua_gettop(L);
+  int length = find_way(L, store, box, table, way);
+  check_unchanged(L, store, arrivals);
+  lua_rawgeti(L, table, 1);
+  for (int i = 0; i < length; i++) move_entry(L, table, way[i + 1], way[i]);
+  move_entry(L, table, store->count, way[length]);
+  lua_pushnil(L);
+  lua_rawseti(L, table, 2 * store->count - 1);
+  store->arrivals++;
+  store->count--;
+  lua_remove(L, table);
+}
+
+/* --- the others --- */
+
+void store_add(lua_State *L, struct store *store, int box) {
+  if (store->order == STORE_PRIORITY) {
+    heap_add(L, store, box);
+    return;
+  }
+  store->count++;
+  lua_getiuservalue(L, box, STORE_ITEMS);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, store->order == STORE_FIFO ? ring_place(store, store->count) : store->count);
+  lua_pop(L, 1);
+}
+
+void store_take(lua_State *L, struct store *store, int box) {
+  if (store->order == STORE_PRIORITY) {
+    heap_take(L, store, box);
+  } else {
+    lua_Integer place = store->order == STORE_FIFO ? ring_place(store, 1) : store->count;
+    lua_getiuservalue(L, box, STORE_ITEMS);
+    lua_rawgeti(L, -1, place);
+    lua_pushnil(L);
+    lua_rawseti(L, -3, place);
+    lua_remove(L, -2);
+    store->first = (store->first + 1) & (store->capacity - 1);
+    store->count--;
+  }
+}
+
+void store_truncate(lua_State *L, struct store *store, int box, lua_Integer count) {
+  lua_getiuservalue(L, box, STORE_ITEMS);
+  for (; store->count > count; store->count--) {
+    lua_Integer place = store->order == STORE_FIFO       ? ring_place(store, store->count)
+                        : store->order == STORE_PRIORITY ? 2 * store->count - 1
+                                                         : store->count;
+    lua_pushnil(L);
+    lua_rawseti(L, -2, place);
+  }
+  lua_pop(L, 1);
+  store->arrivals++;
+  store_shrink(L, store, box);
+}
