@@ -288,7 +288,7 @@ static int l_check_awaiting(lua_State *L) {
 /* ready(call): the same, for a call that need not wait: after many such calls it lets the others run. */
 static int l_ready(lua_State *L) {
   const char *call = luaL_checkstring(L, 1);
-  return op_ready(L, call) ? 0 : op_switch(L, call);
+  return op_ready(L, runtime_of(L), call) ? 0 : op_switch(L, call);
 }
 
 static const luaL_Reg functions[] = {

@@ -247,7 +247,7 @@ int future_await(lua_State *L, int index, const char *name) {
   struct neap *rt = runtime_of(L);
   struct future *future = lua_touserdata(L, index);
   if (future->rt != rt) return error_misuse(L, "%s: the task belongs to another runtime", name);
-  if (future_done(future) && op_ready(L, name)) return future_push_result(L, index);
+  if (future_done(future) && op_ready(L, rt, name)) return future_push_result(L, index);
   if (rt->current && future == &rt->current->future)
     return error_misuse(L, "%s: a task cannot await itself", name);
   struct await_op *op = op_begin(L, &await_kind);

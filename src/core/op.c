@@ -136,8 +136,7 @@ void *op_begin(lua_State *L, const struct op_kind *kind) {
 
 void op_check(lua_State *L, const char *name) { check_awaiting(L, runtime_of(L), name); }
 
-bool op_ready(lua_State *L, const char *name) {
-  struct neap *rt = runtime_of(L);
+bool op_ready(lua_State *L, struct neap *rt, const char *name) {
   struct task *task = check_awaiting(L, rt, name);
   if (task->runnable.budget == 0) return false;
   task->runnable.budget--;

@@ -75,7 +75,7 @@ void op_check(lua_State *L, const char *name);
 
 /* As op_begin, for a call whose result is there already: what it would raise, it raises; and a task
  * that has used up its budget of such calls must suspend: then it returns false. */
-bool op_ready(lua_State *L, const char *name);
+bool op_ready(lua_State *L, struct neap *rt, const char *name);
 
 /* Suspends such a task for one turn; then [again] looks whether the result is still there. To be returned. */
 int op_yield_first(lua_State *L, const char *name, int (*again)(lua_State *L));

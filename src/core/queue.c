@@ -14,6 +14,7 @@
 #include "core/wait_queue.h"
 
 struct queue {
+  struct neap *rt;
   struct store store;
   struct wait_queue getters; /* empty while an item is free */
   struct wait_queue putters; /* empty while there is room */
@@ -27,7 +28,7 @@ struct queue {
 /* What those who wait are told. */
 enum { SERVED = 0, SHUT_DOWN = -1, REFUSED = -2 };
 
-/* In the awaiting calls' frames; the userdata takes the place of the queue's table. */
+/* In the frames of the calls. */
 enum { BOX = 1, ITEM = 2 };
 
 struct put_op {
@@ -35,23 +36,16 @@ struct put_op {
   lua_State *L; /* the call's coroutine: the item lies there */
 };
 
-/* A queue in Lua is a table, so that it can have fields; its [1] is the userdata. */
-static const char class_key;
+/* Registry table (weak values) of the metatables of queues, by maxsize: that is a field of theirs. */
+static const char metatables_key;
 
 static lua_Integer available(const struct queue *q) { return q->store.count - q->given; }
 
 static bool is_full(const struct queue *q) { return q->maxsize > 0 && available(q) >= q->maxsize; }
 
-/* Replaces the queue at index 1 by its userdata. */
 static struct queue *check_queue(lua_State *L) {
-  struct neap *rt = runtime_of(L);
-  struct queue *q = NULL;
-  if (lua_istable(L, 1)) {
-    lua_rawgeti(L, 1, 1);
-    q = object_test(L, rt, -1, OBJECT_QUEUE);
-    if (q) lua_replace(L, BOX);
-  }
-  if (!q) luaL_typeerror(L, 1, "neap.Queue");
+  struct queue *q = object_test(L, NULL, BOX, OBJECT_QUEUE);
+  if (!q) luaL_typeerror(L, BOX, "neap.Queue");
   return q;
 }
 
@@ -62,20 +56,19 @@ static int refuse_shut(lua_State *L, const char *call) {
 /* --- putting --- */
 
 /* The first who waits owns one item now. */
-static void give_item(struct neap *rt, struct queue *q) {
+static void give_item(struct queue *q) {
   struct wait_op *getter = available(q) > 0 ? wait_queue_first(&q->getters) : NULL;
   if (!getter) return;
   q->given++;
-  wait_op_give(rt, getter, SERVED);
+  wait_op_give(q->rt, getter, SERVED);
 }
 
 /* Stores the item at [ITEM]. */
-static void store_item(lua_State *L, struct neap *rt, struct queue *q) {
+static void store_item(lua_State *L, struct queue *q) {
   store_reserve(L, &q->store, BOX);
-  lua_pushvalue(L, ITEM);
-  store_add(L, &q->store, BOX);
+  store_add(L, &q->store, BOX, ITEM);
   q->unfinished++;
-  give_item(rt, q);
+  if (q->getters.length > 0) give_item(q);
 }
 
 static int push_put(lua_State *L, struct neap *rt, struct op *op) {
@@ -102,7 +95,7 @@ static const struct op_kind put_kind = {
 
 /* (box, store, item) */
 static int protected_add(lua_State *L) {
-  store_add(L, lua_touserdata(L, 2), BOX);
+  store_add(L, lua_touserdata(L, 2), BOX, 3);
   return 0;
 }
 
@@ -112,7 +105,7 @@ static int admit(lua_State *L, struct queue *q, struct put_op *putter) {
   lua_pushvalue(putter->L, ITEM);
   if (q->store.order != STORE_PRIORITY) {
     lua_xmove(putter->L, L, 1);
-    store_add(L, &q->store, BOX);
+    store_add(L, &q->store, BOX, lua_gettop(L));
     return SERVED;
   }
   lua_pushcfunction(L, protected_add);
@@ -126,35 +119,40 @@ static int admit(lua_State *L, struct queue *q, struct put_op *putter) {
 }
 
 /* After an item was taken, so that its place is free: the first who waits to put gets it. */
-static void fill(lua_State *L, struct neap *rt, struct queue *q) {
+static void fill(lua_State *L, struct queue *q) {
   struct wait_op *wait;
+  int top = lua_gettop(L);
   while (!is_full(q) && (wait = wait_queue_first(&q->putters))) {
     int status = admit(L, q, (struct put_op *)wait);
     if (status == SERVED) q->unfinished++;
-    wait_op_give(rt, wait, status);
+    wait_op_give(q->rt, wait, status);
+    lua_settop(L, top);
   }
 }
 
-static int put(lua_State *L) {
-  struct queue *q = lua_touserdata(L, BOX);
+static int put_again(lua_State *L);
+
+static int put(lua_State *L, struct queue *q) {
   if (q->shut) return refuse_shut(L, "put");
   if (is_full(q)) {
     struct put_op *op = wait_op_begin(L, &q->putters, &put_kind);
     op->L = L;
     return wait_op_park(L, &op->wait);
   }
-  if (!op_ready(L, "put")) return op_yield_first(L, "put", put);
-  store_item(L, runtime_of(L), q);
+  if (!op_ready(L, q->rt, "put")) return op_yield_first(L, "put", put_again);
+  store_item(L, q);
   return 0;
 }
+
+static int put_again(lua_State *L) { return put(L, lua_touserdata(L, BOX)); }
 
 /* queue:put(item): adds an item; waits while the queue is full. Raises QueueShutDown. A cancelled put has
  * added nothing. */
 static int l_put(lua_State *L) {
   luaL_checkany(L, ITEM);
-  check_queue(L);
+  struct queue *q = check_queue(L);
   lua_settop(L, ITEM);
-  return put(L);
+  return put(L, q);
 }
 
 /* queue:put_nowait(item): adds an item, or raises QueueFull. */
@@ -165,16 +163,16 @@ static int l_put_nowait(lua_State *L) {
   if (q->shut) return refuse_shut(L, "put_nowait");
   if (is_full(q))
     return error_raise(L, ERROR_QUEUE_FULL, "put_nowait: the queue has its %I items", q->maxsize);
-  store_item(L, runtime_of(L), q);
+  store_item(L, q);
   return 0;
 }
 
 /* --- getting --- */
 
 /* Pushes the next item. */
-static int take_item(lua_State *L, struct neap *rt, struct queue *q) {
+static int take_item(lua_State *L, struct queue *q) {
   store_take(L, &q->store, BOX);
-  if (q->putters.length > 0) fill(L, rt, q);
+  if (q->putters.length > 0) fill(L, q);
   store_shrink(L, &q->store, BOX);
   return 1;
 }
@@ -192,10 +190,11 @@ static int push_get(lua_State *L, struct neap *rt, struct op *op) {
 
 /* What was given to one who cannot take it is free again. */
 static void drop_get(struct neap *rt, struct op *op) {
+  (void)rt;
   struct queue *q = container_of(((struct wait_op *)op)->queue, struct queue, getters);
   if (!wait_op_leave(op)) return;
   q->given--;
-  give_item(rt, q);
+  give_item(q);
 }
 
 static const struct op_kind get_kind = {
@@ -206,29 +205,32 @@ static const struct op_kind get_kind = {
     .local = true,
 };
 
-static int get(lua_State *L) {
-  struct queue *q = lua_touserdata(L, BOX);
+static int get_again(lua_State *L);
+
+static int get(lua_State *L, struct queue *q) {
   if (available(q) == 0) {
     if (q->shut) return refuse_shut(L, "get");
     return wait_op_park(L, wait_op_begin(L, &q->getters, &get_kind));
   }
-  if (!op_ready(L, "get")) return op_yield_first(L, "get", get);
-  return take_item(L, runtime_of(L), q);
+  if (!op_ready(L, q->rt, "get")) return op_yield_first(L, "get", get_again);
+  return take_item(L, q);
 }
+
+static int get_again(lua_State *L) { return get(L, lua_touserdata(L, BOX)); }
 
 /* queue:get(): takes the next item; waits while there is none. Raises QueueShutDown once the queue was shut
  * down and is empty. A cancelled get has taken nothing. */
 static int l_get(lua_State *L) {
-  check_queue(L);
+  struct queue *q = check_queue(L);
   lua_settop(L, BOX);
-  return get(L);
+  return get(L, q);
 }
 
 /* queue:get_nowait(): takes the next item, or raises QueueEmpty. */
 static int l_get_nowait(lua_State *L) {
   struct queue *q = check_queue(L);
   lua_settop(L, BOX);
-  if (available(q) > 0) return take_item(L, runtime_of(L), q);
+  if (available(q) > 0) return take_item(L, q);
   if (q->shut) return refuse_shut(L, "get_nowait");
   return error_raise(L, ERROR_QUEUE_EMPTY, "get_nowait: the queue is empty");
 }
@@ -256,7 +258,7 @@ static const struct op_kind join_kind = {
 static int join(lua_State *L) {
   struct queue *q = lua_touserdata(L, BOX);
   if (q->unfinished > 0) return wait_op_park(L, wait_op_begin(L, &q->joiners, &join_kind));
-  return op_ready(L, "join") ? 0 : op_yield_first(L, "join", join);
+  return op_ready(L, q->rt, "join") ? 0 : op_yield_first(L, "join", join);
 }
 
 /* queue:join(): waits until task_done was called for every item that was put. */
@@ -271,27 +273,26 @@ static int l_task_done(lua_State *L) {
   struct queue *q = check_queue(L);
   if (q->unfinished == 0)
     return error_misuse(L, "task_done: it was called for each item already");
-  if (--q->unfinished == 0) wait_queue_give_all(runtime_of(L), &q->joiners, SERVED);
+  if (--q->unfinished == 0) wait_queue_give_all(q->rt, &q->joiners, SERVED);
   return 0;
 }
 
-static void drop_items(lua_State *L, struct neap *rt, struct queue *q) {
+static void drop_items(lua_State *L, struct queue *q) {
   lua_Integer dropped = available(q);
   if (dropped == 0) return;
   store_truncate(L, &q->store, BOX, q->given);
   q->unfinished = q->unfinished > dropped ? q->unfinished - dropped : 0;
-  if (q->unfinished == 0) wait_queue_give_all(rt, &q->joiners, SERVED);
+  if (q->unfinished == 0) wait_queue_give_all(q->rt, &q->joiners, SERVED);
 }
 
 /* queue:shutdown(immediate): from now on put raises QueueShutDown, and so does get once no item is left;
  * all who wait in one of them get it at once. [immediate] drops the items. */
 static int l_shutdown(lua_State *L) {
-  struct neap *rt = runtime_of(L);
   struct queue *q = check_queue(L);
   q->shut = true;
-  if (lua_toboolean(L, 2)) drop_items(L, rt, q);
-  wait_queue_give_all(rt, &q->putters, SHUT_DOWN);
-  wait_queue_give_all(rt, &q->getters, SHUT_DOWN);
+  if (lua_toboolean(L, 2)) drop_items(L, q);
+  wait_queue_give_all(q->rt, &q->putters, SHUT_DOWN);
+  wait_queue_give_all(q->rt, &q->getters, SHUT_DOWN);
   return 0;
 }
 
@@ -323,22 +324,44 @@ static int l_tostring(lua_State *L) {
 
 /* --- making --- */
 
+/* Pushes the metatable of queues with that limit. Its __index is a table with the field, whose own
+ * __index has the methods. */
+static void push_metatable(lua_State *L, struct neap *rt, lua_Integer maxsize) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatables_key);
+  if (lua_rawgeti(L, -1, maxsize) == LUA_TNIL) {
+    lua_pop(L, 1);
+    object_push_metatable(L, rt, OBJECT_QUEUE);
+    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 1);
+    lua_pushinteger(L, maxsize);
+    lua_setfield(L, -2, "maxsize");
+    lua_pushvalue(L, -3);
+    lua_setmetatable(L, -2);
+    lua_setfield(L, -2, "__index");
+    lua_getfield(L, -2, "__name");
+    lua_setfield(L, -2, "__name");
+    lua_getfield(L, -2, "__tostring");
+    lua_setfield(L, -2, "__tostring");
+    lua_remove(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, maxsize);
+  }
+  lua_remove(L, -2);
+}
+
 static int new_queue(lua_State *L, enum store_order order) {
+  struct neap *rt = runtime_of(L);
   lua_Integer maxsize = luaL_optinteger(L, 1, 0);
   lua_settop(L, 2);
-  lua_createtable(L, 1, 1);
-  struct queue *q = object_new(L, runtime_of(L), OBJECT_QUEUE, sizeof *q, STORE_USER_VALUES);
-  *q = (struct queue){.store.order = order, .maxsize = maxsize > 0 ? maxsize : 0};
+  struct queue *q = object_new(L, rt, OBJECT_QUEUE, sizeof *q, STORE_USER_VALUES);
+  *q = (struct queue){.rt = rt, .store.order = order, .maxsize = maxsize > 0 ? maxsize : 0};
   wait_queue_init(&q->getters);
   wait_queue_init(&q->putters);
   wait_queue_init(&q->joiners);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, STORE_BEFORE);
-  lua_rawseti(L, 3, 1);
-  lua_pushinteger(L, q->maxsize);
-  lua_setfield(L, 3, "maxsize");
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &class_key);
-  lua_setmetatable(L, 3);
+  push_metatable(L, rt, q->maxsize);
+  lua_setmetatable(L, -2);
   return 1;
 }
 
@@ -377,8 +400,6 @@ static const luaL_Reg methods[] = {
     {NULL, NULL},
 };
 
-static const luaL_Reg no_methods[] = {{NULL, NULL}};
-
 static const luaL_Reg functions[] = {
     {"Queue", l_queue},
     {"LifoQueue", l_lifo_queue},
@@ -386,21 +407,15 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
-static void make_class(lua_State *L) {
-  lua_newtable(L);
-  lua_pushliteral(L, "neap.Queue");
-  lua_setfield(L, -2, "__name");
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -2, "__index");
-  runtime_push(L);
-  luaL_setfuncs(L, methods, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &class_key);
-}
-
 void queue_open(lua_State *L, struct neap *rt) {
-  object_register(L, rt, OBJECT_QUEUE, "neap.Queue", no_methods);
+  object_register(L, rt, OBJECT_QUEUE, "neap.Queue", methods);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatables_key);
   lua_pop(L, 1);
-  make_class(L);
   runtime_push(L);
   luaL_setfuncs(L, functions, 1);
 }

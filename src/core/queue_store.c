@@ -102,12 +102,11 @@ static void move_entry(lua_State *L, int table, lua_Integer from, lua_Integer to
   lua_rawseti(L, table, 2 * to);
 }
 
-static void heap_add(lua_State *L, struct store *store, int box) {
-  int item = lua_gettop(L);
+static void heap_add(lua_State *L, struct store *store, int box, int item) {
   lua_Integer arrivals = store->arrivals, hole = store->count + 1, end;
   luaL_checkstack(L, 10, NULL);
   lua_getiuservalue(L, box, STORE_ITEMS);
-  int table = item + 1;
+  int table = lua_gettop(L);
   for (end = hole; end > 1 && !entry_is_before(L, box, table, end / 2, item, arrivals); end /= 2)
     continue;
   check_unchanged(L, store, arrivals);
@@ -118,7 +117,6 @@ static void heap_add(lua_State *L, struct store *store, int box) {
   lua_rawseti(L, table, 2 * end);
   store->arrivals++;
   store->count++;
-  lua_settop(L, item - 1);
 }
 
 /* The child of entry [i] that comes first, of those among the first [count]; 0 if it has none. */
@@ -164,46 +162,45 @@ static void heap_take(lua_State *L, struct store *store, int box) {
   lua_rawseti(L, table, 2 * store->count - 1);
   store->arrivals++;
   store->count--;
-  lua_remove(L, table);
 }
 
 /* --- the others --- */
 
-void store_add(lua_State *L, struct store *store, int box) {
+/* The last place of the items. */
+static lua_Integer last_place(const struct store *store) {
+  return store->order == STORE_FIFO ? ring_place(store, store->count) : store->count;
+}
+
+void store_add(lua_State *L, struct store *store, int box, int item) {
   if (store->order == STORE_PRIORITY) {
-    heap_add(L, store, box);
+    heap_add(L, store, box, item);
     return;
   }
   store->count++;
   lua_getiuservalue(L, box, STORE_ITEMS);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, store->order == STORE_FIFO ? ring_place(store, store->count) : store->count);
-  lua_pop(L, 1);
+  lua_pushvalue(L, item);
+  lua_rawseti(L, -2, last_place(store));
 }
 
 void store_take(lua_State *L, struct store *store, int box) {
   if (store->order == STORE_PRIORITY) {
     heap_take(L, store, box);
-  } else {
-    lua_Integer place = store->order == STORE_FIFO ? ring_place(store, 1) : store->count;
-    lua_getiuservalue(L, box, STORE_ITEMS);
-    lua_rawgeti(L, -1, place);
-    lua_pushnil(L);
-    lua_rawseti(L, -3, place);
-    lua_remove(L, -2);
-    store->first = (store->first + 1) & (store->capacity - 1);
-    store->count--;
+    return;
   }
+  lua_Integer place = store->order == STORE_FIFO ? ring_place(store, 1) : store->count;
+  lua_getiuservalue(L, box, STORE_ITEMS);
+  lua_rawgeti(L, -1, place);
+  lua_pushnil(L);
+  lua_rawseti(L, -3, place);
+  store->first = (store->first + 1) & (store->capacity - 1);
+  store->count--;
 }
 
 void store_truncate(lua_State *L, struct store *store, int box, lua_Integer count) {
   lua_getiuservalue(L, box, STORE_ITEMS);
   for (; store->count > count; store->count--) {
-    lua_Integer place = store->order == STORE_FIFO       ? ring_place(store, store->count)
-                        : store->order == STORE_PRIORITY ? 2 * store->count - 1
-                                                         : store->count;
     lua_pushnil(L);
-    lua_rawseti(L, -2, place);
+    lua_rawseti(L, -2, store->order == STORE_PRIORITY ? 2 * store->count - 1 : last_place(store));
   }
   lua_pop(L, 1);
   store->arrivals++;

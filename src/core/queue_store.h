@@ -24,11 +24,11 @@ struct store {
 /* Makes room for one more item. [box] is the index of the userdata. May raise for want of memory. */
 void store_reserve(lua_State *L, struct store *store, int box);
 
-/* Adds the item on top of the stack, which it pops, where room was made. Lowest first may raise what
- * comparing raises, with nothing changed; the others cannot raise. */
-void store_add(lua_State *L, struct store *store, int box);
+/* Adds the item at [item], where room was made. Lowest first may raise what comparing raises, with
+ * nothing changed; the others cannot raise. Leaves something on the stack. */
+void store_add(lua_State *L, struct store *store, int box, int item);
 
-/* Takes the next item out, and pushes it. Raises only as store_add does. */
+/* Takes the next item out, and pushes it above something else. Raises only as store_add does. */
 void store_take(lua_State *L, struct store *store, int box);
 
 /* Gives a large table back once the store is empty. */

@@ -92,11 +92,12 @@ static struct semaphore *check_semaphore(lua_State *L) {
 }
 
 static int acquire(lua_State *L) {
+  struct neap *rt = runtime_of(L);
   struct semaphore *s = lua_touserdata(L, 1);
   if (s->value == 0) return wait_op_park(L, wait_op_begin(L, &s->queue, &acquire_kind));
-  if (!op_ready(L, "acquire")) return op_yield_first(L, "acquire", acquire);
+  if (!op_ready(L, rt, "acquire")) return op_yield_first(L, "acquire", acquire);
   s->value--;
-  s->holder = runtime_of(L)->current;
+  s->holder = rt->current;
   lua_settop(L, 1);
   return 1;
 }

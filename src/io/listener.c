@@ -175,7 +175,7 @@ static int l_accept(lua_State *L) {
   if (l->accepting) return error_misuse(L, "accept: another task is accepting");
   if (l->watch && l->accepted < 0) l->accepted = socket_accept(l->watch->fd);
   bool ready = !l->watch || l->accepted != UV_EAGAIN;
-  if (ready && op_ready(L, "accept")) return push_accepted(L, l->rt, l);
+  if (ready && op_ready(L, l->rt, "accept")) return push_accepted(L, l->rt, l);
   struct accept_op *op = op_begin(L, &accept_kind);
   op->listener = l;
   l->accepting = op;

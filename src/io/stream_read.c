@@ -238,7 +238,7 @@ static int read_requests(lua_State *L, struct stream *s, const struct op_kind *k
                          const struct request *requests, int count) {
   struct reading reading = {.requests = requests, .count = count};
   bool answered = is_answered(s, &reading);
-  if (answered && op_ready(L, kind->name)) return answer(L, s, kind, &reading);
+  if (answered && op_ready(L, s->rt, kind->name)) return answer(L, s, kind, &reading);
   struct read_op *op = op_begin(L, kind);
   int status = 0;
   op->stream = s;

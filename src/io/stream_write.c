@@ -116,7 +116,7 @@ static void join(lua_State *L, uv_buf_t *bufs, unsigned *count) {
 static int write_pieces(lua_State *L, struct stream *s, uv_buf_t *bufs, unsigned count,
                         size_t length) {
   bool fits = !s->full && transport_queued(s->transport) + length <= s->high;
-  if (fits && op_ready(L, "write")) {
+  if (fits && op_ready(L, s->rt, "write")) {
     int status = transport_write(s->transport, bufs, count);
     if (status < 0) return stream_failure(L, s, status, "write");
     lua_pushvalue(L, 1);
@@ -158,7 +158,7 @@ static int l_write(lua_State *L) {
 /* stream:drain(): waits while writers would. Returns the stream, or nil, err, code. */
 static int l_drain(lua_State *L) {
   struct stream *s = stream_check_open(L, "drain");
-  if ((!s->full || s->transport->error) && op_ready(L, "drain")) {
+  if ((!s->full || s->transport->error) && op_ready(L, s->rt, "drain")) {
     if (s->transport->error) return stream_failure(L, s, s->transport->error, "drain");
     lua_settop(L, 1);
     return 1;
