@@ -35,6 +35,7 @@ end
 
 local function check_leaks(older)
   core.set_virtual_clock(false)
+  testing.shuffle(0)
   local left = settle(baseline)
   if not left then return end
   left = left .. describe_tasks()
@@ -85,10 +86,16 @@ local function in_task(safe, descriptor, run, element)
   return await_limited(task)
 end
 
+local function tell_seed(element, _, status)
+  if status == "success" or not testing.seed() then return end
+  io.stderr:write(("\n%s: the order of tasks was shuffled with seed %d\n"):format(element.name, testing.seed()))
+end
+
 local function wrap_core(new_core)
   return function()
     local busted = new_core()
     local safe = busted.safe
+    busted.subscribe({ "test", "end" }, tell_seed)
     busted.safe = function(descriptor, run, element)
       if core.is_body() and not IN_PLACE[descriptor] then
         return in_task(safe, descriptor, run, element)

@@ -12,6 +12,26 @@ function M.virtual_clock()
   return clock_scope
 end
 
+local seed
+
+local order_scope <const> = setmetatable({}, { __close = function() M.shuffle(0) end })
+
+--- From here on the tasks that are ready at the same time run in an order shuffled by `seed`: the same
+--- order for the same seed. 0 is first in, first out, as it is otherwise, and again at the end of the
+--- block (as a `<close>` variable) or spec.
+---@param number integer
+function M.shuffle(number)
+  core.set_seed(number)
+  seed = number ~= 0 and number or nil
+  return order_scope
+end
+
+--- The seed that was given last, while it is in use.
+---@return integer?
+function M.seed()
+  return seed
+end
+
 --- What the process holds now: a table of counts `tasks`, `handles`, `fds` and `children`.
 ---@return table<string, integer>
 function M.census()

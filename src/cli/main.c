@@ -11,6 +11,7 @@
 
 #include "cli/exit.h"
 #include "core/error.h"
+#include "core/shuffle.h"
 #include "neap.h"
 
 struct command {
@@ -21,6 +22,7 @@ struct command {
   int argc;
   int script;       /* index in argv, or argc */
   int status;       /* of what was run */
+  long long seed;   /* of the order of tasks, or 0 */
   bool interactive, version, ignore_environment, warnings, has_code, virtual_clock;
 };
 
@@ -88,6 +90,7 @@ static const char usage[] =
     "  -E        ignore environment variables\n"
     "  -W        turn warnings on\n"
     "  --clock=virtual  let time jump to the next deadline when nothing is ready\n"
+    "  --seed=N  shuffle the order of tasks that are ready at the same time\n"
     "  --version show the version of neap\n"
     "  --        stop handling options\n"
     "  -         stop handling options and execute stdin\n";
@@ -104,6 +107,11 @@ static int bad_option(struct command *c, const char *option) {
 static bool long_option(struct command *c, const char *option) {
   if (strcmp(option, "--clock=virtual") == 0) return c->virtual_clock = true;
   if (strcmp(option, "--clock=real") == 0) return true;
+  if (strncmp(option, "--seed=", 7) == 0) {
+    char *end;
+    c->seed = strtoll(option + 7, &end, 10);
+    return end != option + 7 && *end == '\0';
+  }
   return false;
 }
 
@@ -359,6 +367,7 @@ static int run_command(struct command *c) {
   watch_signals(c->neap);
   guard_sigpipe(c->L);
   exit_install(c->L);
+  shuffle_set_seed(c->neap, (uint64_t)c->seed);
   if (c->virtual_clock) neap_use_virtual_clock(c->neap);
   int status = finish(c, run_protected(c));
   unwatch_signals();

@@ -9,6 +9,7 @@
 #include "core/handle.h"
 #include "core/op.h"
 #include "core/report.h"
+#include "core/shuffle.h"
 #include "core/task.h"
 
 struct loop {
@@ -326,6 +327,12 @@ static int l_set_virtual_clock(lua_State *L) {
   return 1;
 }
 
+/* set_seed(seed): the tasks of one turn run in an order that it shuffles; 0: first in, first out. */
+static int l_set_seed(lua_State *L) {
+  shuffle_set_seed(runtime_of(L), (uint64_t)luaL_checkinteger(L, 1));
+  return 0;
+}
+
 /* is_body(): whether the script's body is what is running. */
 static int l_is_body(lua_State *L) {
   struct neap *rt = runtime_of(L);
@@ -363,6 +370,7 @@ static const luaL_Reg functions[] = {
     {"ensure_future", l_ensure_future},
     {"drive", l_drive},
     {"is_body", l_is_body},
+    {"set_seed", l_set_seed},
     {"set_virtual_clock", l_set_virtual_clock},
     {NULL, NULL},
 };

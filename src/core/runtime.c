@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/future.h"
 #include "core/handle.h"
+#include "core/shuffle.h"
 #include "core/task.h"
 
 enum {
@@ -44,6 +45,7 @@ static struct runnable *take_ready(struct neap *rt) {
 /* Runs what is ready now; what becomes ready meanwhile belongs to the next turn. */
 static void run_ready(struct neap *rt) {
   if (!rt->ready_head) return;
+  if (rt->seed) shuffle_ready(rt);
   runtime_make_ready(rt, &rt->turn_end);
   for (;; rt->unpolled_steps++) {
     struct runnable *runnable = take_ready(rt);

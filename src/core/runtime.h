@@ -66,6 +66,7 @@ struct neap {
   struct runnable turn_end;
   struct heap timers;
   struct clock clock;
+  uint64_t seed;           /* of the order of the tasks in a turn; 0: first in, first out */
   uv_timer_t *uv_timer;    /* the one timer that libuv sees; unreferenced while it is not armed */
   int64_t last_poll;
   unsigned unpolled_steps; /* since libuv was last asked */
