@@ -13,12 +13,16 @@ local function record(group, err)
 end
 
 --- In the order in which they were made.
-local function cancel_children(group)
+local function list_children(group)
   local children <const> = group.children
   local tasks = {}
   for task in pairs(children) do tasks[#tasks + 1] = task end
   table.sort(tasks, function(a, b) return children[a] < children[b] end)
-  for _, task in ipairs(tasks) do task:cancel() end
+  return tasks
+end
+
+local function cancel_children(group)
+  for _, task in ipairs(list_children(group)) do task:cancel() end
 end
 
 local function on_child_done(group, task)
@@ -33,7 +37,6 @@ local function on_child_done(group, task)
       cancel_children(group)
     end
   end
-  if group.count == 0 and group.empty then group.empty:set_result() end
 end
 
 --- Opens a group, as a `<close>` variable. The first error of a child cancels the others and the
@@ -78,8 +81,7 @@ local at_kill <const> = { __close = function(guard) cancel_children(guard.group)
 local function wait_for_children(group)
   local _ <close> = setmetatable({ group = group }, at_kill)
   while group.count > 0 do
-    group.empty = core.Future()
-    core.await(group.empty)
+    core.wait_many(list_children(group), 0, nil, "TaskGroup")
   end
 end
 

@@ -24,7 +24,7 @@ local function cancel_leftovers(before)
   local tasks = leftovers(before)
   while #tasks > 0 do
     for _, task in ipairs(tasks) do task:cancel() end
-    core.wait_many(tasks, 0)
+    core.wait_many(tasks, 0, nil, "run")
     tasks = leftovers(before)
   end
 end

@@ -80,7 +80,7 @@ local at_kill <const> = { __close = function(guard) cancel_all(guard.started) en
 
 local function wait_shielded(tasks)
   local shield <close> = core.shielded()
-  core.wait_many(tasks, MODES.ALL_COMPLETED)
+  core.wait_many(tasks, MODES.ALL_COMPLETED, nil, "gather")
 end
 
 local function first_value(task)
@@ -111,7 +111,7 @@ function M.gather(...)
   local tasks, started = start_all(list, count, 2)
   local mode = list.return_exceptions and MODES.ALL_COMPLETED or FIRST_FAILURE
   local _ <close> = setmetatable({ started = started }, at_kill)
-  local waited, trigger = pcall(core.wait_many, tasks, mode)
+  local waited, trigger = pcall(core.wait_many, tasks, mode, nil, "gather")
   if not waited then
     local cancelled <const> = trigger
     local children = without_bare_futures(tasks)
@@ -239,7 +239,7 @@ function M.shield(awaitable)
     awaitable = core.create_task_at(2, awaitable)
   end
   return function()
-    core.wait_many({ awaitable }, MODES.ALL_COMPLETED)
+    core.wait_many({ awaitable }, MODES.ALL_COMPLETED, nil, "shield")
     return awaitable:result()
   end
 end

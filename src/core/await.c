@@ -140,18 +140,22 @@ static void drop_wait(struct neap *rt, struct op *op) {
   free(wait->nodes);
 }
 
-static const struct op_kind wait_kind = {
-    .name = "wait",
-    .size = sizeof(struct wait_op),
-    .push = push_wait,
-    .drop = drop_wait,
-    .local = true,
+/* The calls that wait for several, by the names under which scripts know them. */
+static const char *const wait_names[] = {"wait", "gather", "shield", "TaskGroup", "run", NULL};
+
+#define WAIT_KIND(call) \
+  {.name = call, .size = sizeof(struct wait_op), .push = push_wait, .drop = drop_wait, .local = true}
+
+static const struct op_kind wait_kinds[] = {
+    WAIT_KIND("wait"),      WAIT_KIND("gather"), WAIT_KIND("shield"),
+    WAIT_KIND("TaskGroup"), WAIT_KIND("run"),
 };
 
 static void watch(struct wait_op *op, lua_Integer i, struct future *future) {
   struct wait_node *node = &op->nodes[i];
   node->op = op;
   node->waiter.fire = one_ended;
+  node->waiter.op = &op->op;
   list_init(&node->waiter.link);
   if (!future_done(future)) {
     op->pending++;
@@ -170,16 +174,18 @@ static int check_futures(lua_State *L, struct neap *rt, int count) {
   return count;
 }
 
-/* wait_many(list, mode, seconds): waits until the tasks of the list, which must not change meanwhile,
- * are done by the mode, or for so long. Returns the place of the one that ended the wait, or 0. */
+/* wait_many(list, mode, seconds, call): waits until the tasks of the list, which must not change
+ * meanwhile, are done by the mode, or for so long; [call] says for whom. Returns the place of the one that
+ * ended the wait, or 0. */
 static int l_wait_many(lua_State *L) {
   struct neap *rt = runtime_of(L);
   luaL_checktype(L, 1, LUA_TTABLE);
   int count = check_futures(L, rt, (int)lua_rawlen(L, 1));
   enum wait_mode mode = (enum wait_mode)luaL_checkinteger(L, 2);
   double seconds = luaL_optnumber(L, 3, INFINITY);
+  const struct op_kind *kind = &wait_kinds[luaL_checkoption(L, 4, "wait", wait_names)];
   lua_settop(L, 1);
-  struct wait_op *op = op_begin(L, &wait_kind);
+  struct wait_op *op = op_begin(L, kind);
   timer_init(&op->timer, wait_timed_out);
   op->mode = mode;
   op->nodes = calloc((size_t)count + 1, sizeof *op->nodes);
@@ -271,6 +277,7 @@ static int l_wait_wall(lua_State *L) {
   lua_settop(L, 1);
   struct wall_op *op = op_begin(L, &wall_kind);
   op->waiter.fire = wall_task_ended;
+  op->waiter.op = &op->op;
   list_init(&op->waiter.link);
   if (future_done(future))
     op_complete(rt, &op->op, 0);

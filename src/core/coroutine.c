@@ -370,11 +370,18 @@ static lua_State *push_inner(lua_State *L, lua_State *co) {
   return inner;
 }
 
+int coroutine_push_inner(lua_State *L, lua_State *co) {
+  int count = 0;
+  while ((co = push_inner(L, co))) count++;
+  return count;
+}
+
 void coroutine_close_inner(lua_State *L, lua_State *co) {
-  int top = lua_gettop(L);
-  while ((co = push_inner(L, co))) continue;
-  for (int i = lua_gettop(L); i > top; i--) thread_close(lua_tothread(L, i), L);
-  lua_settop(L, top);
+  int count = coroutine_push_inner(L, co);
+  for (int i = 1; i <= count; i++) {
+    thread_close(lua_tothread(L, -1), L);
+    lua_pop(L, 1);
+  }
 }
 
 void coroutine_install(lua_State *L) {

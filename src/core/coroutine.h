@@ -17,6 +17,10 @@ void coroutine_install(lua_State *L);
  * yields are turns. */
 void coroutine_push_runner(lua_State *L);
 
+/* Pushes the user coroutines that an await of the suspended [co] has passed through, the outermost first,
+ * and returns their count. */
+int coroutine_push_inner(lua_State *L, lua_State *co);
+
 /* Closes the user coroutines that an await of the suspended [co] has passed through, innermost first. */
 void coroutine_close_inner(lua_State *L, lua_State *co);
 

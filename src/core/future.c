@@ -205,16 +205,20 @@ static int push_awaited(lua_State *L, struct neap *rt, struct op *op) {
 
 static const struct op_kind await_kind;
 
+struct task *future_awaited_task(struct task *task) {
+  if (!task->op || task->op->kind != &await_kind) return NULL;
+  struct future *future = ((struct await_op *)task->op)->future;
+  return future->is_task ? (struct task *)future : NULL;
+}
+
 /* Whether [task], which is being cancelled too, waits by way of others for [other]: then nobody in the
  * circle would ever end. */
 static bool waits_for(struct neap *rt, struct task *task, struct task *other) {
   for (uint32_t n = 0; n <= rt->task_count; n++) {
-    struct op *op = task->op;
     if (task == other) return true;
-    if (!op || op->state != OP_ABORTING || op->kind != &await_kind) return false;
-    struct future *next = ((struct await_op *)op)->future;
-    if (!next->is_task) return false;
-    task = (struct task *)next;
+    if (!task->op || task->op->state != OP_ABORTING) return false;
+    task = future_awaited_task(task);
+    if (!task) return false;
   }
   return true;
 }
@@ -254,6 +258,7 @@ int future_await(lua_State *L, int index, const char *name) {
   op->future = future;
   op->index = index;
   op->waiter.fire = wake_awaiter;
+  op->waiter.op = &op->op;
   list_init(&op->waiter.link);
   if (future_done(future))
     op_complete(rt, &op->op, 0);

@@ -9,6 +9,8 @@
 #include "base/list.h"
 
 struct neap;
+struct op;
+struct task;
 
 enum future_state { FUTURE_PENDING, FUTURE_FINISHED, FUTURE_FAILED, FUTURE_CANCELLED };
 
@@ -30,6 +32,7 @@ struct future {
 struct waiter {
   struct list link;
   void (*fire)(struct neap *rt, struct waiter *waiter, struct future *future);
+  struct op *op; /* that waits by it; NULL for a callback */
 };
 
 void future_open(lua_State *L, struct neap *rt);
@@ -64,6 +67,9 @@ int future_push_result(lua_State *L, int index);
 /* Suspends the running task until the future at [index] is done, and pushes its values or raises
  * its error. To be returned. */
 int future_await(lua_State *L, int index, const char *name);
+
+/* The task that [task] awaits, or NULL. */
+struct task *future_awaited_task(struct task *task);
 
 /* Pushes one detail, or nil. */
 void future_push_detail(lua_State *L, int index, const char *name);

@@ -4,6 +4,7 @@
 #include "core/coroutine.h"
 #include "core/error.h"
 #include "core/future.h"
+#include "core/graph.h"
 #include "core/handle.h"
 #include "core/loop.h"
 #include "core/queue.h"
@@ -30,6 +31,7 @@ void library_open(lua_State *L, struct neap *rt) {
   wait_queue_open(L, rt);
   semaphore_open(L, rt);
   queue_open(L, rt);
+  graph_open(L, rt);
   loop_open(L, rt);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &library_key);
 }

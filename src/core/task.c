@@ -89,17 +89,26 @@ static void creator_to_place(lua_State *L, const struct task *task) {
   }
 }
 
-void task_push_place(lua_State *L, struct neap *rt, struct task *task) {
-  lua_Debug ar;
-  (void)rt;
-  const char *call = task->op ? task->op->kind->name : "sleep";
-  for (int level = 0; lua_getstack(task->L, level, &ar); level++) {
-    lua_getinfo(task->L, "Sl", &ar);
-    if (ar.currentline <= 0 || error_is_own(&ar)) continue;
-    lua_pushfstring(L, "%s at %s:%d", call, ar.short_src, ar.currentline);
-    return;
+/* Finds the line of the innermost function of [co] that is a script's. */
+static bool find_line(lua_State *co, lua_Debug *ar) {
+  for (int level = 0; lua_getstack(co, level, ar); level++) {
+    lua_getinfo(co, "Sl", ar);
+    if (ar->currentline > 0 && !error_is_own(ar)) return true;
   }
-  lua_pushstring(L, call);
+  return false;
+}
+
+void task_push_place(lua_State *L, struct task *task) {
+  lua_Debug ar;
+  const char *call = task->op ? task->op->kind->name : "sleep";
+  int top = lua_gettop(L), inner = coroutine_push_inner(L, task->L);
+  bool found = false;
+  for (int i = inner; i > 0 && !found; i--) found = find_line(lua_tothread(L, top + i), &ar);
+  lua_settop(L, top);
+  if (found || find_line(task->L, &ar))
+    lua_pushfstring(L, "%s at %s:%d", call, ar.short_src, ar.currentline);
+  else
+    lua_pushstring(L, call);
 }
 
 void task_push_name(lua_State *L, int index) {
@@ -485,14 +494,28 @@ static int l_set_name(lua_State *L) {
   return 0;
 }
 
+/* The coroutines that it waits in, the innermost first, then its own. */
+static void push_stack(lua_State *L, struct task *task) {
+  luaL_Buffer b;
+  luaL_checkstack(L, 12, NULL);
+  int top = lua_gettop(L), inner = coroutine_push_inner(L, task->L);
+  luaL_checkstack(L, 12, NULL);
+  luaL_buffinit(L, &b);
+  for (int i = inner; i >= 0; i--) {
+    if (i < inner) luaL_addstring(&b, "\nresumed by\n");
+    luaL_traceback(L, i > 0 ? lua_tothread(L, top + i) : task->L, NULL, 0);
+    luaL_addvalue(&b);
+  }
+  luaL_pushresult(&b);
+}
+
 /* task:get_stack(): its traceback as a string; of a failed task, where the error was raised. */
 static int l_get_stack(lua_State *L) {
   struct task *task = task_check(L, runtime_of(L), 1);
   if (future_done(&task->future)) {
     future_push_detail(L, 1, "traceback");
   } else {
-    luaL_checkstack(L, 10, NULL);
-    luaL_traceback(L, task->L, NULL, 0);
+    push_stack(L, task);
   }
   return 1;
 }
@@ -535,7 +558,7 @@ static int push_progress(lua_State *L, struct neap *rt, struct task *task) {
   else if (task->dying)
     lua_pushliteral(L, ", being killed>");
   else {
-    task_push_place(L, rt, task);
+    task_push_place(L, task);
     lua_pushfstring(L, ", waits in %s>", lua_tostring(L, -1));
     lua_remove(L, -2);
   }

@@ -77,7 +77,7 @@ struct task *task_check(lua_State *L, struct neap *rt, int index);
 void task_push_name(lua_State *L, int index);
 
 /* Pushes one line on where an unended task waits: "sleep at x.lua:3". */
-void task_push_place(lua_State *L, struct neap *rt, struct task *task);
+void task_push_place(lua_State *L, struct task *task);
 
 void task_pool_free(struct neap *rt);
 
