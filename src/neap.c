@@ -3,6 +3,8 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/coroutine.h"
 #include "core/deadlock.h"
@@ -51,8 +53,18 @@ static void preload_modules(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* NEAP_DEBUG=1 turns debug mode on, unless the environment is to be ignored. */
+static bool debug_is_wanted(lua_State *L) {
+  const char *value = getenv("NEAP_DEBUG");
+  lua_getfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  bool ignored = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return !ignored && value && *value && strcmp(value, "0") != 0;
+}
+
 static void open_rooms(lua_State *L) {
   struct neap *rt = runtime_new(L, NULL);
+  rt->debug = debug_is_wanted(L);
   library_open(L, rt);
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);

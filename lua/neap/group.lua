@@ -105,7 +105,10 @@ function TaskGroup.__close(group, err)
     if group.state == "open" then group.state = "failing" end
     cancel_children(group)
   end
-  local waited, cancelled = pcall(wait_for_children, group)
+  local waited, cancelled = false, err
+  if err == nil or not core.is_cancelled() then
+    waited, cancelled = pcall(wait_for_children, group)
+  end
   if not waited then
     cancel_children(group)
     wait_shielded(group)

@@ -16,7 +16,7 @@ for _, name in ipairs(public) do
   neap[name] = assert(core[name], name)
 end
 
-for _, module in ipairs { "neap.run", "neap.tasks", "neap.group", "neap.locks", "neap.graph", "neap.stream", "neap.server" } do
+for _, module in ipairs { "neap.run", "neap.tasks", "neap.group", "neap.locks", "neap.graph", "neap.context", "neap.stream", "neap.server" } do
   for name, value in pairs(require(module)) do
     neap[name] = value
   end

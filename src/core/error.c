@@ -36,15 +36,23 @@ bool error_is_own(const lua_Debug *ar) {
   return strncmp(ar->source, own, sizeof own - 1) == 0;
 }
 
-void error_where(lua_State *L) {
+void error_push_place(lua_State *L) {
   lua_Debug ar;
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);
     if (ar.currentline <= 0 || error_is_own(&ar)) continue;
-    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
     return;
   }
-  lua_pushliteral(L, "");
+  lua_pushliteral(L, "?");
+}
+
+void error_where(lua_State *L) {
+  error_push_place(L);
+  bool known = *lua_tostring(L, -1) != '?';
+  lua_pushstring(L, known ? ": " : "");
+  if (!known) lua_replace(L, -2);
+  if (known) lua_concat(L, 2);
 }
 
 static void push_message(lua_State *L, const char *format, va_list arguments) {
@@ -128,6 +136,7 @@ int error_raise_cancelled(lua_State *L, struct neap *rt) {
   struct task *task = rt->current;
   luaL_checkstack(L, 6, NULL);
   task->delivered = true;
+  task->told = true;
   task_push(L, task);
   future_push_detail(L, -1, "message");
   error_push_cancelled(L, -2, -1);

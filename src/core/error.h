@@ -33,6 +33,9 @@ void error_new(lua_State *L, enum error_kind kind);
 /* Pushes "file:line: " of the innermost Lua function that is not neap's own, or "". */
 void error_where(lua_State *L);
 
+/* Pushes "file:line" of that function, or "?". */
+void error_push_place(lua_State *L);
+
 /* Whether the function that [ar] tells of (with "S") is one of neap's own in Lua. */
 bool error_is_own(const lua_Debug *ar);
 

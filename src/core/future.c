@@ -401,8 +401,12 @@ static struct future *check_settable(lua_State *L, struct neap *rt, const char *
   return future;
 }
 
-static int l_future(lua_State *L) {
+int l_future(lua_State *L) {
   future_new(L, runtime_of(L));
+  if (runtime_of(L)->debug) {
+    error_push_place(L);
+    future_set_detail(L, -2, "made_at");
+  }
   return 1;
 }
 
@@ -439,7 +443,14 @@ static const char *const state_names[] = {"pending", "finished", "failed", "canc
 
 static int l_future_tostring(lua_State *L) {
   struct future *future = object_check(L, runtime_of(L), 1, OBJECT_FUTURE);
+  lua_settop(L, 1);
   lua_pushfstring(L, "<Future %s", state_names[future->state]);
+  future_push_detail(L, 1, "made_at");
+  if (lua_isstring(L, -1)) {
+    lua_pushfstring(L, "%s, made at %s", lua_tostring(L, 2), lua_tostring(L, 3));
+    lua_replace(L, 2);
+  }
+  lua_settop(L, 2);
   if (future->state == FUTURE_FAILED || (future->state == FUTURE_FINISHED && future->values)) {
     lua_getiuservalue(L, 1, FUTURE_RESULT);
     lua_pushfstring(L, " %s=%s", future->state == FUTURE_FAILED ? "error" : "result",

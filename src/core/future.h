@@ -81,6 +81,9 @@ void future_set_detail(lua_State *L, int index, const char *name);
  * still live. May raise for want of memory. */
 void future_report_failures(lua_State *L, struct neap *rt, bool all);
 
+/* Future(): a new pending one. */
+int l_future(lua_State *L);
+
 /* The methods that futures and tasks share. */
 int l_future_await(lua_State *L);
 int l_future_result(lua_State *L);

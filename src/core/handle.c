@@ -1,5 +1,6 @@
 #include "core/handle.h"
 
+#include "core/context.h"
 #include "core/error.h"
 #include "core/report.h"
 
@@ -9,13 +10,43 @@ static void fire(struct neap *rt, struct timer *timer) {
   runtime_make_ready(rt, &container_of(timer, struct handle, timer)->runnable);
 }
 
+static int context_value(const struct handle *handle) { return handle->nargs + 2; }
+
+static int place_value(const struct handle *handle) {
+  return handle->nargs + 2 + handle->has_context;
+}
+
+/* Keeps the context and the place of the handle on top. */
+static void remember(lua_State *L, struct neap *rt, struct handle *handle) {
+  handle->has_context = rt->has_contexts;
+  handle->has_place = rt->debug;
+  if (handle->has_context) {
+    context_push(L, rt);
+    lua_setiuservalue(L, -2, context_value(handle));
+  }
+  if (handle->has_place) {
+    error_push_place(L);
+    lua_setiuservalue(L, -2, place_value(handle));
+  }
+}
+
+void handle_push_place(lua_State *L, int index) {
+  struct handle *handle = lua_touserdata(L, index);
+  if (handle->has_place)
+    lua_getiuservalue(L, index, place_value(handle));
+  else
+    lua_pushnil(L);
+}
+
 struct handle *handle_new(lua_State *L, struct neap *rt, int index) {
   int nargs = lua_gettop(L) - index;
   if (nargs > ARGUMENTS) error_misuse(L, "a callback takes at most %d arguments", ARGUMENTS);
-  struct handle *handle = object_new(L, rt, OBJECT_HANDLE, sizeof *handle, nargs + 1);
+  int more = rt->has_contexts + rt->debug;
+  struct handle *handle = object_new(L, rt, OBJECT_HANDLE, sizeof *handle, nargs + 1 + more);
   *handle = (struct handle){.runnable.kind = RUN_CALLBACK, .nargs = nargs};
   timer_init(&handle->timer, fire);
   list_init(&handle->waiter.link);
+  if (more) remember(L, rt, handle);
   lua_insert(L, index);
   for (int i = nargs + 1; i >= 1; i--) lua_setiuservalue(L, index, i);
   return handle;
@@ -62,6 +93,10 @@ void handle_cancel(lua_State *L, struct neap *rt, struct handle *handle, int ind
 static int call(lua_State *L) {
   struct handle *handle = lua_touserdata(L, 1);
   luaL_checkstack(L, handle->nargs + 4, "too many arguments");
+  if (handle->has_context) {
+    lua_getiuservalue(L, 1, context_value(handle));
+    context_set(L, runtime_get(L));
+  }
   for (int i = 1; i <= handle->nargs + 1; i++) lua_getiuservalue(L, 1, i);
   lua_call(L, handle->nargs, 0);
   return 0;
@@ -73,6 +108,8 @@ void handle_run(struct neap *rt, struct handle *handle) {
     let_go(L, rt, handle);
     return;
   }
+  bool has_contexts = rt->has_contexts;
+  if (has_contexts) context_push(L, rt);
   handle->state = HANDLE_CALLED;
   lua_pushcfunction(L, report_keep_traceback);
   lua_pushcfunction(L, call);
@@ -83,6 +120,7 @@ void handle_run(struct neap *rt, struct handle *handle) {
   if (lua_pcall(L, 1, 0, -3) != LUA_OK)
     report(L, rt, "a callback failed", "handle", lua_absindex(L, -3));
   lua_pop(L, 2);
+  if (has_contexts) context_set(L, rt);
 }
 
 static struct handle *check_handle(lua_State *L) {
@@ -116,10 +154,15 @@ static int l_tostring(lua_State *L) {
   if (lua_isfunction(L, -1)) {
     lua_Debug ar;
     lua_getinfo(L, ">S", &ar);
-    lua_pushfstring(L, "<Handle %s %s:%d>", names[handle->state], ar.short_src, ar.linedefined);
+    lua_pushfstring(L, "<Handle %s %s:%d", names[handle->state], ar.short_src, ar.linedefined);
   } else {
-    lua_pushfstring(L, "<Handle %s>", names[handle->state]);
+    lua_pushfstring(L, "<Handle %s", names[handle->state]);
   }
+  handle_push_place(L, 1);
+  if (lua_isstring(L, -1))
+    lua_pushfstring(L, "%s, made at %s>", lua_tostring(L, -2), lua_tostring(L, -1));
+  else
+    lua_pushfstring(L, "%s>", lua_tostring(L, -2));
   return 1;
 }
 

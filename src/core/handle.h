@@ -9,7 +9,8 @@
 
 enum handle_state { HANDLE_PENDING, HANDLE_CALLED, HANDLE_CANCELLED };
 
-/* User values: the function, then its arguments. */
+/* User values: the function, then its arguments, then its context where there are any, then the place where
+ * it was made in debug mode. */
 enum { HANDLE_FUNCTION = 1 };
 
 /* It is anchored while a queue, the heap or a future holds it. */
@@ -20,6 +21,8 @@ struct handle {
   int slot;             /* 0: not anchored */
   int nargs;
   uint8_t state;
+  bool has_context;
+  bool has_place;
 };
 
 void handle_open(lua_State *L, struct neap *rt);
@@ -34,6 +37,9 @@ void handle_call_at(lua_State *L, struct neap *rt, struct handle *handle, int64_
 
 /* Takes the handle at [index] from where it waits, and lets go of function and arguments at once. */
 void handle_cancel(lua_State *L, struct neap *rt, struct handle *handle, int index);
+
+/* Pushes the place where the handle at [index] was made, or nil. */
+void handle_push_place(lua_State *L, int index);
 
 /* Calls it. From the loop alone. */
 void handle_run(struct neap *rt, struct handle *handle);

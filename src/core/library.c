@@ -1,6 +1,7 @@
 #include "core/library.h"
 
 #include "core/await.h"
+#include "core/context.h"
 #include "core/coroutine.h"
 #include "core/error.h"
 #include "core/future.h"
@@ -32,6 +33,7 @@ void library_open(lua_State *L, struct neap *rt) {
   semaphore_open(L, rt);
   queue_open(L, rt);
   graph_open(L, rt);
+  context_open(L, rt);
   loop_open(L, rt);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &library_key);
 }

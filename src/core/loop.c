@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 #include <math.h>
+#include <string.h>
 
 #include "core/deadlock.h"
 #include "core/error.h"
@@ -43,6 +44,7 @@ static struct neap *check_open(lua_State *L, const char *call) {
   struct neap *rt = runtime_of(L);
   struct loop *loop = check_loop(L);
   if (loop->closed || rt->closed) error_misuse(L, "%s: the loop is closed", call);
+  runtime_check_open(L, rt, call);
   return rt;
 }
 
@@ -227,8 +229,8 @@ static int l_create_task(lua_State *L) {
 }
 
 static int l_create_future(lua_State *L) {
-  future_new(L, check_open(L, "create_future"));
-  return 1;
+  check_open(L, "create_future");
+  return l_future(L);
 }
 
 /* ensure_future(awaitable, ...): the task or future itself, or a new task of a function. */
@@ -281,6 +283,24 @@ static int l_get_debug(lua_State *L) {
   check_loop(L);
   lua_pushboolean(L, runtime_of(L)->debug);
   return 1;
+}
+
+/* loop.slow_callback_duration: in debug mode steps that take longer, in seconds, are reported. It is the
+ * one field that loops have; this is what methods that are not there fall back to. */
+static const char slow_field[] = "slow_callback_duration";
+
+static int l_get_field(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), slow_field)) return 0;
+  lua_pushnumber(L, (lua_Number)runtime_of(L)->slow_ns / 1e9);
+  return 1;
+}
+
+static int l_set_field(lua_State *L) {
+  check_loop(L);
+  if (strcmp(luaL_checkstring(L, 2), slow_field))
+    return error_misuse(L, "a loop has no field '%s' to set", lua_tostring(L, 2));
+  runtime_of(L)->slow_ns = runtime_time(runtime_check_seconds(L, 3));
+  return 0;
 }
 
 static int l_tostring(lua_State *L) {
@@ -358,9 +378,12 @@ static const luaL_Reg methods[] = {
     {"call_exception_handler", l_call_exception_handler},
     {"set_debug", l_set_debug},
     {"get_debug", l_get_debug},
+    {"__newindex", l_set_field},
     {"__tostring", l_tostring},
     {NULL, NULL},
 };
+
+static const luaL_Reg field_methods[] = {{"__index", l_get_field}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
     {"get_running_loop", l_get_running_loop},
@@ -377,6 +400,10 @@ static const luaL_Reg functions[] = {
 
 void loop_open(lua_State *L, struct neap *rt) {
   object_register(L, rt, OBJECT_LOOP, "neap.Loop", methods);
+  lua_createtable(L, 0, 1);
+  runtime_push(L);
+  luaL_setfuncs(L, field_methods, 1);
+  lua_setmetatable(L, -2);
   lua_pop(L, 1);
   runtime_push(L);
   luaL_setfuncs(L, functions, 1);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/debug.h"
 #include "core/error.h"
 #include "core/runtime.h"
 #include "core/task.h"
@@ -113,6 +114,7 @@ static struct task *check_awaiting(lua_State *L, struct neap *rt, const char *na
   if (rt->active != L || rt->barrier || !lua_isyieldable(L)) refuse(L, rt, name);
   struct task *task = rt->current;
   if (task->cancelled) {
+    if (rt->debug) debug_check_swallowed(L, rt, task, name);
     op_reap(rt, task);
     task_wake(rt, task, WAKE_CANCEL);
     suspend(L, rt, task); /* does not return */

@@ -3,8 +3,10 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "core/context.h"
 #include "core/error.h"
 #include "core/future.h"
+#include "core/handle.h"
 #include "core/loop.h"
 #include "core/runtime.h"
 #include "core/task.h"
@@ -16,6 +18,7 @@ static int l_default_exception_handler(lua_State *L);
 struct request {
   const char *message;
   const char *name; /* of the object in the context, or NULL */
+  bool warning;
 };
 
 int report_keep_traceback(lua_State *L) {
@@ -39,29 +42,64 @@ void report_push_default_handler(lua_State *L) {
   lua_pushcclosure(L, l_default_exception_handler, 1);
 }
 
-static void push_context(lua_State *L, const struct request *request, int error, int object) {
-  lua_createtable(L, 0, 6);
-  lua_pushstring(L, request->message);
-  lua_setfield(L, -2, "message");
-  lua_pushvalue(L, error);
-  lua_setfield(L, -2, "exception");
-  push_kept_traceback(L);
-  lua_setfield(L, -2, "traceback");
-  if (!request->name) return;
-  lua_pushvalue(L, object);
-  lua_setfield(L, -2, request->name);
-  if (!future_test(L, runtime_of(L), object)) return;
-  future_push_detail(L, object, "traceback");
-  lua_setfield(L, -2, "traceback");
-  future_push_detail(L, object, "made_at");
-  lua_setfield(L, -2, "made_at");
+static void set_field(lua_State *L, const char *name) { lua_setfield(L, -2, name); }
+
+/* What is known of the object: its traceback and the place where it was made. */
+static void add_details(lua_State *L, struct neap *rt, int object) {
+  if (future_test(L, rt, object)) {
+    future_push_detail(L, object, "traceback");
+    set_field(L, "traceback");
+    future_push_detail(L, object, "made_at");
+    set_field(L, "made_at");
+  } else if (object_test(L, rt, object, OBJECT_HANDLE)) {
+    handle_push_place(L, object);
+    set_field(L, "made_at");
+  }
 }
 
-/* (request, error, object or nil): calls the handler that is set, and the default one if that fails. */
+static void push_error_context(lua_State *L, const struct request *request, int error, int object) {
+  lua_createtable(L, 0, 6);
+  lua_pushvalue(L, error);
+  set_field(L, "exception");
+  push_kept_traceback(L);
+  set_field(L, "traceback");
+  if (request->name) add_details(L, runtime_of(L), object);
+}
+
+static void push_warning_context(lua_State *L, int traceback) {
+  lua_createtable(L, 0, 4);
+  lua_pushboolean(L, 1);
+  set_field(L, "warning");
+  lua_pushvalue(L, traceback);
+  set_field(L, "traceback");
+}
+
+static void push_context(lua_State *L, const struct request *request, int value, int object) {
+  if (request->warning)
+    push_warning_context(L, value);
+  else
+    push_error_context(L, request, value, object);
+  lua_pushstring(L, request->message);
+  set_field(L, "message");
+  if (!request->name) return;
+  lua_pushvalue(L, object);
+  set_field(L, request->name);
+}
+
+/* Outside tasks the handler sees the context variables of the failed task. */
+static void enter_context(lua_State *L, struct neap *rt, int object) {
+  if (!rt->has_contexts || rt->current || !future_test(L, rt, object)) return;
+  future_push_detail(L, object, "context");
+  context_set(L, rt);
+}
+
+/* (request, error or traceback, object or nil): calls the handler that is set, and the default one if that
+ * fails. */
 static int call_handler(lua_State *L) {
   struct neap *rt = runtime_of(L);
   const struct request *request = lua_touserdata(L, 1);
   luaL_checkstack(L, 12, NULL);
+  enter_context(L, rt, 3);
   push_context(L, request, 2, 3);
   report_push_default_handler(L);
   loop_push(L, rt);
@@ -82,24 +120,42 @@ static int call_handler(lua_State *L) {
   return 0;
 }
 
-void report(lua_State *L, struct neap *rt, const char *message, const char *name, int index) {
-  struct request request = {message, name};
-  if (name) index = lua_absindex(L, index);
-  int error = lua_gettop(L);
-  if (!lua_checkstack(L, 8)) {
-    lua_pop(L, 1);
-    return;
-  }
+/* Calls it protected, for the value on top, which is popped; outside tasks in a context of its own. */
+static void call_protected(lua_State *L, struct neap *rt, struct request *request, int index) {
+  int value = lua_gettop(L);
+  bool contexts = rt->has_contexts && !rt->current;
+  if (contexts) context_push(L, rt);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &caller_key);
-  lua_pushlightuserdata(L, &request);
-  lua_pushvalue(L, error);
-  if (name)
+  lua_pushlightuserdata(L, request);
+  lua_pushvalue(L, value);
+  if (request->name)
     lua_pushvalue(L, index);
   else
     lua_pushnil(L);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK)
-    fprintf(stderr, "neap: %s: %s\n", message, error_tostring(L, -1));
-  lua_settop(L, error - 1);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
+    fprintf(stderr, "neap: %s: %s\n", request->message, error_tostring(L, -1));
+    lua_settop(L, value + contexts);
+  }
+  if (contexts) context_set(L, rt);
+  lua_settop(L, value - 1);
+}
+
+void report(lua_State *L, struct neap *rt, const char *message, const char *name, int index) {
+  struct request request = {message, name, false};
+  if (name) index = lua_absindex(L, index);
+  if (lua_checkstack(L, 8))
+    call_protected(L, rt, &request, index);
+  else
+    lua_pop(L, 1);
+}
+
+void report_warning(lua_State *L, struct neap *rt, const char *message, const char *name, int index) {
+  struct request request = {message, name, true};
+  index = lua_absindex(L, index);
+  if (lua_checkstack(L, 8))
+    call_protected(L, rt, &request, index);
+  else
+    lua_pop(L, 1);
 }
 
 /* --- the default handler --- */
@@ -114,28 +170,39 @@ static void add_line(lua_State *L, const char *prefix, const char *field) {
   lua_pop(L, 1);
 }
 
-static void push_subject(lua_State *L) {
+/* Pushes the message, and what it is about. */
+static void push_subject(lua_State *L, bool warning) {
+  int message = lua_gettop(L) + 1;
   lua_getfield(L, 2, "message");
+  const char *about = NULL;
   if (lua_getfield(L, 2, "task") == LUA_TUSERDATA) {
     task_push_name(L, -1);
-    lua_pushfstring(L, "%s (%s)", lua_tostring(L, -3), lua_tostring(L, -1));
-    lua_replace(L, -4);
-    lua_pop(L, 1);
+    about = lua_tostring(L, -1);
+  } else if (warning && lua_getfield(L, 2, "handle") == LUA_TUSERDATA) {
+    about = error_tostring(L, -1);
   }
-  lua_pop(L, 1);
+  if (about) {
+    lua_pushfstring(L, "%s (%s)", lua_tostring(L, message), about);
+    lua_replace(L, message);
+  }
+  lua_settop(L, message);
 }
 
 /* (loop, context): writes one paragraph to stderr. */
 static int l_default_exception_handler(lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  push_subject(L);
+  bool warning = lua_getfield(L, 2, "warning") != LUA_TNIL;
+  push_subject(L, warning);
   lua_getfield(L, 2, "exception");
   error_tostring(L, -1);
-  lua_pushfstring(L, "neap: %s: %s", lua_tostring(L, 3), lua_tostring(L, 5));
+  if (warning)
+    lua_pushfstring(L, "neap: warning: %s", lua_tostring(L, 4));
+  else
+    lua_pushfstring(L, "neap: %s: %s", lua_tostring(L, 4), lua_tostring(L, 6));
   add_line(L, "", "traceback");
   add_line(L, "made at ", "made_at");
-  runtime_of(L)->reported++;
+  if (!warning) runtime_of(L)->reported++;
   fflush(stdout);
   fprintf(stderr, "%s\n", lua_tostring(L, -1));
   return 0;

@@ -12,6 +12,10 @@ void report_open(lua_State *L, struct neap *rt);
  * pops), and, unless [name] is NULL, the value at [index] under that name. Never raises. */
 void report(lua_State *L, struct neap *rt, const char *message, const char *name, int index);
 
+/* The same for something that is no error, and does not count as one: the context has `warning`, and the
+ * traceback on top of the stack (which it pops), or nil. */
+void report_warning(lua_State *L, struct neap *rt, const char *message, const char *name, int index);
+
 /* A message handler for lua_pcall that keeps the traceback for the report that follows. */
 int report_keep_traceback(lua_State *L);
 

@@ -6,6 +6,7 @@
 
 #include "core/collector.h"
 #include "core/deadlock.h"
+#include "core/debug.h"
 #include "core/error.h"
 #include "core/future.h"
 #include "core/handle.h"
@@ -17,6 +18,7 @@ enum {
   TURNS_PER_CLOCK = 16,     /* and for so many turns before the clock is read */
   POLL_INTERVAL_NS = 200000, /* but no longer than this */
   VIRTUAL_IDLE_MS = 10,     /* with I/O open, virtual time waits this long for it */
+  SLOW_NS = 100000000,      /* debug mode reports longer steps */
 };
 
 static const char runtime_key;
@@ -49,12 +51,14 @@ static void run_ready(struct neap *rt) {
   runtime_make_ready(rt, &rt->turn_end);
   for (;; rt->unpolled_steps++) {
     struct runnable *runnable = take_ready(rt);
-    if (runnable->kind == RUN_TASK)
-      task_step(rt, container_of(runnable, struct task, runnable));
-    else if (runnable->kind == RUN_CALLBACK)
-      handle_run(rt, (struct handle *)runnable);
-    else
+    if (runnable == &rt->turn_end)
       return;
+    else if (rt->debug)
+      debug_run(rt, runnable);
+    else if (runnable->kind == RUN_TASK)
+      task_step(rt, container_of(runnable, struct task, runnable));
+    else
+      handle_run(rt, (struct handle *)runnable);
   }
 }
 
@@ -203,6 +207,7 @@ enum run_result runtime_run(struct neap *rt, struct future *until) {
   bool was_running = rt->running;
   if (!lua_checkstack(rt->L, 40)) return RUN_STOPPED;
   rt->running = true;
+  rt->thread = uv_thread_self();
   while (!is_over(rt, until)) {
     rt->turns++;
     run_ready(rt);
@@ -253,6 +258,7 @@ static void init(struct neap *rt, lua_State *L) {
   list_init(&rt->scopes);
   list_init(&rt->resources);
   rt->turn_end.kind = RUN_TURN_END;
+  rt->slow_ns = SLOW_NS;
   rt->closed = true; /* until its loop is open */
 }
 
@@ -336,5 +342,8 @@ void runtime_free(struct neap *rt) {
 }
 
 void runtime_check_open(lua_State *L, struct neap *rt, const char *call) {
+  uv_thread_t thread = uv_thread_self();
   if (rt->closed) error_misuse(L, "%s: the runtime is closed", call);
+  if (rt->running && !uv_thread_equal(&thread, &rt->thread))
+    error_misuse(L, "%s: the loop is running in another thread", call);
 }

@@ -91,6 +91,9 @@ struct neap {
   int exit_code;
   struct op *forever;      /* the run_forever that the body awaits */
   bool debug;
+  int64_t slow_ns;         /* in debug mode: steps that take longer are reported */
+  uv_thread_t thread;      /* that runs it */
+  bool has_contexts;       /* a context variable was set somewhere */
   unsigned unread;         /* failed futures that were collected and wait to be reported */
   unsigned reported;       /* errors that went to the default exception handler */
 

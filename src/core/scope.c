@@ -13,6 +13,7 @@ void scope_refresh(struct neap *rt, struct task *task) {
     cancelled = scope->cancelled;
   if (!cancelled) cancelled = scope ? scope->cancelled : task->requests > 0;
   task->cancelled = cancelled;
+  if (!cancelled) task->told = task->named = false;
   if (cancelled && task->suspended) op_cancel(rt, task);
 }
 

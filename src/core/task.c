@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/context.h"
 #include "core/coroutine.h"
 #include "core/error.h"
 #include "core/handle.h"
@@ -223,6 +224,7 @@ struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
   *task = (struct task){.runnable = {.kind = RUN_TASK, .budget = TASK_BUDGET}};
   future_init(rt, &task->future, true);
   list_init(&task->link);
+  if (rt->has_contexts) context_inherit(L, rt, lua_gettop(L));
   task->line = push_creator(L, level);
   lua_rotate(L, index, 2); /* task, creator, function, arguments */
   take_coroutine(L, rt, task, index);

@@ -34,6 +34,8 @@ struct task {
   bool suspended : 1;
   bool cancelled : 1;  /* awaits raise CancelledError now: see scope_refresh */
   bool delivered : 1;  /* the body has seen a CancelledError of the present requests */
+  bool told : 1;       /* it was raised since the scope was cancelled */
+  bool named : 1;      /* as one that awaits again after that: see debug.h */
   bool dying : 1;      /* is being killed: its stack is gone */
   bool escaped : 1;    /* user code may hold the coroutine: it is not reused */
 };
