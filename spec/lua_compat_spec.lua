@@ -11,6 +11,16 @@ local FILES = {
   ["unfinished.lua"] = "if true then",
   ["mod.lua"] = [[return { name = ..., path = select(2, ...) }]],
   ["bad_mod.lua"] = [[error "no good"]],
+  ["circle.lua"] = [[
+depth = (depth or 0) + 1
+print("depth", depth, ...)
+local inner = depth < 3 and { require "circle" }
+return { depth = depth, inner = inner }
+]],
+  ["chain.lua"] = [[
+local function load() return require "bad_mod" end
+return (load())
+]],
   ["sub/mod.lua"] = [[return { name = "sub" }]],
   ["init.lua"] = [[print "init file"]],
   ["returns.lua"] = [[return 3, "values"]],
@@ -139,6 +149,56 @@ local CASES = {
     print(table.unpack((require "pre"))) print(#package.searchers)']] },
   { "says where it looked for a module", [[$LUA -e 'print(pcall(require, "no.where"))']] },
   { "passes on a module's error", [[$LUA -e 'print(pcall(require, "bad_mod"))']] },
+  { "reports a missing module", [[$LUA -e 'local x = 1
+    require "no.where"']] },
+  { "reports a module's error with its traceback", [[$LUA -e 'require "chain"']] },
+  { "traces through require", [[$LUA -e 'print(select(2, xpcall(require, debug.traceback, "chain")))
+    package.preload.pre = function() print(debug.traceback "here") end require "pre"']] },
+  { "reports a module's syntax", [[echo 'x x' >wrong.lua; $LUA -e 'print(pcall(require, "wrong"))']] },
+  { "gives the loader's data with a module, once", [[$LUA -e '
+    print(select("#", require "mod"), select("#", require "mod"))
+    print(select(2, require "circle"))']] },
+  { "takes what a loader returns: false, nil, nothing", [[$LUA -e '
+    local n = 0
+    local function try(loader) package.preload.pre = function(...) n = n + 1 return loader(...) end
+      package.loaded.pre = nil print(require "pre") print(require "pre") print(n, package.loaded.pre) end
+    try(function() return false end) try(function() return nil end) try(function() end)
+    try(function() package.loaded.pre = 5 end) try(function() package.loaded.pre = 5 return false end)
+    try(function() return 1, 2 end)']] },
+  { "takes preloaded modules and searchers that a program adds", [[$LUA -e '
+    package.preload.pre = function(...) print(...) end print(require "pre")
+    table.insert(package.searchers, 2, function(...) print("searcher", ...)
+      return function(...) print(...) end, 7 end)
+    print(require "any")
+    package.searchers = { function() end, function() return "\n\tnothing", 1 end, function() return 5 end,
+      function() return {} end, function() return nil, "data" end }
+    print(pcall(require, "missing"))
+    package.searchers = {} print(pcall(require, "missing"))
+    package.searchers = { 1 } print(pcall(require, "missing"))
+    package.searchers = { function() error "searcher" end } print(pcall(require, "missing"))
+    package.searchers = { function() return error end } print(pcall(require, "raised"))']] },
+  { "refuses package.searchers that is no table", [[$LUA -e 'package.searchers = 1 require "x"']] },
+  { "uses its own package table", [[$LUA -e 'package.loaded.package = nil print(require("mod").name)
+    package = {} print(pcall(require, "missing"))']] },
+  { "searches the templates of package.path", [[$LUA -e '
+    package.path = "?.no;sub/?.lua;x?y/?" package.cpath = "./?.none"
+    print(require("mod").name, select(2, require "sub.mod" and require "mod")) print(pcall(require, "a.b"))
+    package.path = nil print(pcall(require, "a.b"))']] },
+  { "runs a module again that requires itself", [[$LUA -e 'local m = require "circle"
+    print(m.depth, m.inner[1].depth, m.inner[2], package.loaded.circle == m)']] },
+  { "checks the argument of require", [[$LUA -e 'print(pcall(require)) print(pcall(require, {}))
+    print(pcall(function() local _ = require() end)) package.preload["1"] = print print(require(1))
+    package.preload["a"] = print print(require "a\0b")']] },
+  { "reads package.loaded by its metamethods", [[$LUA -e '
+    setmetatable(package.loaded, {
+      __index = function(_, k) print("index", k) return k == "is" and "here" or nil end,
+      __newindex = function(t, k, v) print("set", k, type(v)) rawset(t, k, v) end })
+    print(require "is") print(require("mod").name)']] },
+  { "requires what closes variables and fails", [[$LUA -e '
+    package.preload.pre = function()
+      local x <close> = setmetatable({}, { __close = function(_, e) print("closed", e) end }) error "pre" end
+    print(pcall(require, "pre")) print(coroutine.resume(coroutine.create(require), "pre"))
+    print(pcall(coroutine.wrap(require), "pre")) print(pcall(require, "pre"))']] },
 
   { "is in the main coroutine", [[$LUA -e 'local co, main = coroutine.running()
     print(type(co), main, coroutine.status(co), coroutine.isyieldable(), coroutine.isyieldable(co))

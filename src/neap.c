@@ -11,6 +11,7 @@
 #include "core/embedded.h"
 #include "core/future.h"
 #include "core/library.h"
+#include "core/require.h"
 #include "core/runtime.h"
 #include "core/task.h"
 #include "io/io.h"
@@ -95,6 +96,7 @@ static int open_all(lua_State *L) {
   luaL_openlibs(L);
   open_rooms(L);
   coroutine_install(L);
+  require_install(L);
   runtime_get(L)->gc_pause = lua_gc(L, LUA_GCSETPAUSE, 200);
   lua_gc(L, LUA_GCSETPAUSE, runtime_get(L)->gc_pause);
   return 0;

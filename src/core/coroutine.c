@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/op.h"
+#include "core/require.h"
 #include "core/scope.h"
 #include "core/task.h"
 
@@ -111,8 +112,9 @@ static int run(lua_State *L, struct neap *rt, lua_State *co, int index, int narg
     try_park(L, index);
     return RAN_AWAITING;
   }
-  if (closes && status != LUA_OK && status != LUA_YIELD && lua_status(co) != LUA_OK)
-    close_coroutine(L, rt, co);
+  bool failed = status != LUA_OK && status != LUA_YIELD && lua_status(co) != LUA_OK;
+  if (failed && closes) close_coroutine(L, rt, co);
+  if (failed && !closes) require_abandon(L, co);
   if (task && task->scope) scope_detach(rt, task, co);
   return status == LUA_OK || status == LUA_YIELD ? results : RAN_ERROR;
 }
@@ -397,6 +399,7 @@ void coroutine_install(lua_State *L) {
 
 static int l_install(lua_State *L) {
   coroutine_install(L);
+  require_install(L);
   return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "core/loop.h"
 #include "core/queue.h"
 #include "core/report.h"
+#include "core/require.h"
 #include "core/scope.h"
 #include "core/semaphore.h"
 #include "core/task.h"
@@ -28,6 +29,7 @@ void library_open(lua_State *L, struct neap *rt) {
   task_open(L, rt);
   scope_open(L, rt);
   coroutine_open(L, rt);
+  require_open(L, rt);
   await_open(L, rt);
   wait_queue_open(L, rt);
   semaphore_open(L, rt);
