@@ -231,6 +231,13 @@ local CASES = {
   { "runs commands", [[$LUA -e '
     print(os.execute "exit 3") print(os.execute "kill -9 $$") print(os.execute())
     local p = io.popen "echo out; exit 4" print(p:read "a", p:close())']] },
+  { "keeps a hook from one -e to the next, and gives coroutines none", [[$LUA -e '
+    lines = {} debug.sethook(function(_, line) lines[#lines + 1] = debug.getinfo(2, "S").short_src .. line end, "l")
+    print(debug.gethook(coroutine.create(print)) ~= nil)' -e 'local x = 1
+    local y = 2
+    coroutine.wrap(function()
+      y = 3
+    end)()' -e 'debug.sethook()' -e 'print(debug.gethook()) print(table.concat(lines, " "))']] },
   { "runs goto and integer for", [[$LUA -e 'for i = 3, 1, -1 do if i == 2 then goto next end print(i) ::next:: end']] },
 
   { "refuses an unknown option", [[$LUA -x]], usage = true },

@@ -7,6 +7,7 @@
 #include "core/future.h"
 #include "core/graph.h"
 #include "core/handle.h"
+#include "core/hook.h"
 #include "core/loop.h"
 #include "core/queue.h"
 #include "core/report.h"
@@ -26,6 +27,7 @@ void library_open(lua_State *L, struct neap *rt) {
   report_open(L, rt);
   future_open(L, rt);
   handle_open(L, rt);
+  hook_open(L, rt);
   task_open(L, rt);
   scope_open(L, rt);
   coroutine_open(L, rt);

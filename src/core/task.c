@@ -6,6 +6,7 @@
 #include "core/coroutine.h"
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/hook.h"
 #include "core/op.h"
 #include "core/report.h"
 #include "core/scope.h"
@@ -232,6 +233,7 @@ struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
     anchor_release(L, rt, task->slot);
     error_misuse(L, "create_task: too many arguments");
   }
+  hook_inherit(L, task->L);
   fill_stack(L, task, index, nargs);
   lua_settop(L, index);
   task->runnable.id = ++rt->last_task_id;
@@ -317,6 +319,11 @@ static int step_arguments(struct task *task) {
   return lua_gettop(task->L) - 1;
 }
 
+/* The script's body passes for the main coroutine: its hook stays, for callbacks and for the next body. */
+static void pass_hook_on(struct neap *rt, lua_State *body) {
+  if (lua_gethook(body) || lua_gethook(rt->L)) hook_copy(body, rt->L);
+}
+
 void task_step(struct neap *rt, struct task *task) {
   int results;
   lua_State *co = task->L;
@@ -328,6 +335,7 @@ void task_step(struct neap *rt, struct task *task) {
   int status = lua_resume(co, rt->L, step_arguments(task), &results);
   rt->current = NULL;
   rt->active = NULL;
+  if (task == rt->body && status != LUA_YIELD) pass_hook_on(rt, co);
   if (status == LUA_OK) {
     retire(rt->L, rt, task, true);
   } else if (status != LUA_YIELD) {
