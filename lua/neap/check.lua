@@ -34,6 +34,20 @@ function M.callable(call, index, value)
   end
 end
 
+--- Makes the methods of a class raise, at that line, when they are called on something else.
+function M.class(class)
+  local methods <const> = {}
+  for name, method in pairs(class) do
+    if type(method) == "function" and name:sub(1, 2) ~= "__" then methods[name] = method end
+  end
+  for name, method in pairs(methods) do
+    class[name] = function(self, ...)
+      if getmetatable(self) ~= class then M.bad_argument(name, 1, class.__name, self) end
+      return method(self, ...)
+    end
+  end
+end
+
 function M.startable(call, index, value)
   if not M.is_startable(value) then M.bad_argument(call, index, "function or coroutine", value) end
 end

@@ -82,6 +82,8 @@ function ContextVar:__tostring()
   return ("<ContextVar '%s'>"):format(self.name)
 end
 
+check.class(ContextVar)
+
 --- A copy of the context of what is running.
 ---@return neap.Context
 function M.copy_context()
@@ -115,5 +117,7 @@ function Context:run(fn, ...)
   core.set_context(self.values)
   return fn(...)
 end
+
+check.class(Context)
 
 return M

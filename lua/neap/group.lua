@@ -130,4 +130,6 @@ function TaskGroup:__tostring()
   return ("<TaskGroup %s, tasks %d, errors %d>"):format(self.state, self.count, self.error_count)
 end
 
+check.class(TaskGroup)
+
 return { TaskGroup = new }

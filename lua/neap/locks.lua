@@ -40,6 +40,8 @@ function Event:__tostring()
   return ("<Event %s, waiters %d>"):format(self.on and "set" or "not set", #self.waiting)
 end
 
+check.class(Event)
+
 --- A lock together with something that those who hold it wait for and are told of.
 ---@class neap.Condition
 local Condition = { __name = "neap.Condition" }
@@ -84,18 +86,20 @@ local function check_held(condition, call)
   end
 end
 
-local function acquire_shielded(lock)
-  local shield <close> = core.shielded()
-  lock:acquire()
-end
-
---- What a task that was notified holds until it has the lock again: if it is cancelled or killed before
---- that, another is notified in its place.
-local Notification = {
-  __close = function(notification)
-    if notification.given and not notification.used then notification.waiting:wake(1) end
+--- What a task that waits is in need of. Without the lock, which it has when it was killed or the program is
+--- stuck, the release that its block will make must do nothing; and if it was notified in vain, another is.
+local Need = {
+  __close = function(need)
+    if not need.locked then core.forgo_release(need.lock) end
+    if need.notified and not need.met then need.waiting:wake(1) end
   end,
 }
+
+local function acquire_shielded(need)
+  local shield <close> = core.shielded()
+  need.lock:acquire()
+  need.locked = true
+end
 
 --- Releases the lock, waits to be notified, and acquires it again: also before it raises. Cancelled, it has
 --- used no notification.
@@ -103,14 +107,14 @@ local Notification = {
 function Condition:wait()
   core.check_awaiting "wait"
   check_held(self, "wait")
-  local notification <close> = setmetatable({ waiting = self.waiting }, Notification)
+  local need <close> = setmetatable({ lock = self.lock, waiting = self.waiting }, Need)
   self.lock:release()
   local ok, err = pcall(self.waiting.wait, self.waiting)
-  notification.given = ok
-  acquire_shielded(self.lock)
+  need.notified = ok
+  acquire_shielded(need)
   if not ok then error(err, 0) end
   core.check_awaiting "wait"
-  notification.used = true
+  need.met = true
   return true
 end
 
@@ -119,6 +123,7 @@ end
 ---@return any
 function Condition:wait_for(predicate)
   check.callable("wait_for", 1, predicate)
+  core.ready "wait_for"
   check_held(self, "wait_for")
   local result = predicate()
   while not result do
@@ -144,6 +149,8 @@ end
 function Condition:__tostring()
   return ("<Condition %s, waiters %d>"):format(self:locked() and "locked" or "unlocked", #self.waiting)
 end
+
+check.class(Condition)
 
 --- Where tasks wait for each other until all have come. It can be used again and again.
 ---@class neap.Barrier
@@ -209,5 +216,7 @@ function Barrier:__tostring()
   return ("<Barrier %s, waiters %d of %d>")
     :format(self.broken and "broken" or "whole", #self.waiting, self.parties)
 end
+
+check.class(Barrier)
 
 return M

@@ -2,8 +2,8 @@
  *
  * An item that is put while someone waits for one is given to him: it counts as taken from then on. One
  * who waits to put is served by whoever makes room: that moves the item from the waiting call's stack into
- * the store. So a put that waits and a get that waits each cost one switch, and both have happened, or not,
- * when the call that serves them returns. */
+ * the store, and both calls have happened, for one switch each. Only a priority queue, where putting
+ * means comparing, gives the room, and the one who waited puts when he runs. */
 #include "core/queue.h"
 
 #include <lauxlib.h>
@@ -21,12 +21,14 @@ struct queue {
   struct wait_queue joiners;
   lua_Integer maxsize;       /* 0: no limit */
   lua_Integer given;         /* items in the store that belong to getters that have not run yet */
+  lua_Integer promised;      /* room that belongs to putters that have not run yet */
   lua_Integer unfinished;    /* that were put, and for which task_done was not called */
   bool shut;
+  bool dropped;              /* shut down at once: only what was given can still be taken */
 };
 
-/* What those who wait are told. */
-enum { SERVED = 0, SHUT_DOWN = -1, REFUSED = -2 };
+/* What those who wait are told. PROMISED: that there is room for the item. */
+enum { SERVED = 0, PROMISED = 1, SHUT_DOWN = -1 };
 
 /* In the frames of the calls. */
 enum { BOX = 1, ITEM = 2 };
@@ -39,9 +41,13 @@ struct put_op {
 /* Registry table (weak values) of the metatables of queues, by maxsize: that is a field of theirs. */
 static const char metatables_key;
 
-static lua_Integer available(const struct queue *q) { return q->store.count - q->given; }
+static lua_Integer available(const struct queue *q) {
+  return q->dropped ? 0 : q->store.count - q->given;
+}
 
-static bool is_full(const struct queue *q) { return q->maxsize > 0 && available(q) >= q->maxsize; }
+static bool is_full(const struct queue *q) {
+  return q->maxsize > 0 && available(q) + q->promised >= q->maxsize;
+}
 
 static struct queue *check_queue(lua_State *L) {
   struct queue *q = object_test(L, NULL, BOX, OBJECT_QUEUE);
@@ -49,7 +55,9 @@ static struct queue *check_queue(lua_State *L) {
   return q;
 }
 
-static int refuse_shut(lua_State *L, const char *call) {
+/* Raises; as any await it looks at the scope and at the budget before. */
+static int refuse_shut(lua_State *L, struct queue *q, const char *call, int (*again)(lua_State *)) {
+  if (again && !op_ready(L, q->rt, call)) return op_yield_first(L, call, again);
   return error_raise(L, ERROR_QUEUE_SHUT_DOWN, "%s: the queue was shut down", call);
 }
 
@@ -63,6 +71,16 @@ static void give_item(struct queue *q) {
   wait_op_give(q->rt, getter, SERVED);
 }
 
+/* Moves the item of one who waits into the store. */
+static void admit(lua_State *L, struct queue *q, struct put_op *putter) {
+  int top = lua_gettop(L);
+  lua_pushvalue(putter->L, ITEM);
+  lua_xmove(putter->L, L, 1);
+  store_add(L, &q->store, BOX, top + 1);
+  q->unfinished++;
+  lua_settop(L, top);
+}
+
 /* Stores the item at [ITEM]. */
 static void store_item(lua_State *L, struct queue *q) {
   store_reserve(L, &q->store, BOX);
@@ -71,18 +89,39 @@ static void store_item(lua_State *L, struct queue *q) {
   if (q->getters.length > 0) give_item(q);
 }
 
-static int push_put(lua_State *L, struct neap *rt, struct op *op) {
-  (void)rt;
-  ((struct wait_op *)op)->taken = true;
-  if (op->status == SHUT_DOWN) return refuse_shut(L, "put");
-  if (op->status != REFUSED) return 0;
-  lua_pushvalue(L, ITEM); /* the error of comparing it */
-  return lua_error(L);
+/* Gives the room that there is to those who wait to put. An item was taken before, or a promise was not
+ * kept, so that the store need not grow. */
+static void fill(lua_State *L, struct queue *q) {
+  struct wait_op *wait;
+  while (!is_full(q) && (wait = wait_queue_first(&q->putters))) {
+    bool promised = q->store.order == STORE_PRIORITY;
+    if (promised)
+      q->promised++;
+    else
+      admit(L, q, (struct put_op *)wait);
+    wait_op_give(q->rt, wait, promised ? PROMISED : SERVED);
+  }
 }
 
-static void drop_put(struct neap *rt, struct op *op) {
+static int push_put(lua_State *L, struct neap *rt, struct op *op) {
   (void)rt;
-  wait_op_leave(op);
+  struct wait_op *wait = (struct wait_op *)op;
+  struct queue *q = container_of(wait->queue, struct queue, putters);
+  if (op->status != SERVED && q->shut) return refuse_shut(L, q, "put", NULL);
+  if (op->status == PROMISED) {
+    store_item(L, q);
+    q->promised--;
+  }
+  wait->taken = true;
+  return 0;
+}
+
+/* Room that was promised to one who does not use it goes to the next. */
+static void drop_put(struct neap *rt, struct op *op) {
+  struct queue *q = container_of(((struct wait_op *)op)->queue, struct queue, putters);
+  if (!wait_op_leave(op) || op->status != PROMISED) return;
+  q->promised--;
+  fill(rt->L, q);
 }
 
 static const struct op_kind put_kind = {
@@ -93,47 +132,10 @@ static const struct op_kind put_kind = {
     .local = true,
 };
 
-/* (box, store, item) */
-static int protected_add(lua_State *L) {
-  store_add(L, lua_touserdata(L, 2), BOX, 3);
-  return 0;
-}
-
-/* Moves the item of one who waits into the store, where there is room; what comparing it raises is for
- * him. */
-static int admit(lua_State *L, struct queue *q, struct put_op *putter) {
-  lua_pushvalue(putter->L, ITEM);
-  if (q->store.order != STORE_PRIORITY) {
-    lua_xmove(putter->L, L, 1);
-    store_add(L, &q->store, BOX, lua_gettop(L));
-    return SERVED;
-  }
-  lua_pushcfunction(L, protected_add);
-  lua_pushvalue(L, BOX);
-  lua_pushlightuserdata(L, &q->store);
-  lua_xmove(putter->L, L, 1);
-  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return SERVED;
-  lua_xmove(L, putter->L, 1);
-  lua_replace(putter->L, ITEM);
-  return REFUSED;
-}
-
-/* After an item was taken, so that its place is free: the first who waits to put gets it. */
-static void fill(lua_State *L, struct queue *q) {
-  struct wait_op *wait;
-  int top = lua_gettop(L);
-  while (!is_full(q) && (wait = wait_queue_first(&q->putters))) {
-    int status = admit(L, q, (struct put_op *)wait);
-    if (status == SERVED) q->unfinished++;
-    wait_op_give(q->rt, wait, status);
-    lua_settop(L, top);
-  }
-}
-
 static int put_again(lua_State *L);
 
 static int put(lua_State *L, struct queue *q) {
-  if (q->shut) return refuse_shut(L, "put");
+  if (q->shut) return refuse_shut(L, q, "put", put_again);
   if (is_full(q)) {
     struct put_op *op = wait_op_begin(L, &q->putters, &put_kind);
     op->L = L;
@@ -149,18 +151,18 @@ static int put_again(lua_State *L) { return put(L, lua_touserdata(L, BOX)); }
 /* queue:put(item): adds an item; waits while the queue is full. Raises QueueShutDown. A cancelled put has
  * added nothing. */
 static int l_put(lua_State *L) {
-  luaL_checkany(L, ITEM);
   struct queue *q = check_queue(L);
+  luaL_checkany(L, ITEM);
   lua_settop(L, ITEM);
   return put(L, q);
 }
 
 /* queue:put_nowait(item): adds an item, or raises QueueFull. */
 static int l_put_nowait(lua_State *L) {
-  luaL_checkany(L, ITEM);
   struct queue *q = check_queue(L);
+  luaL_checkany(L, ITEM);
   lua_settop(L, ITEM);
-  if (q->shut) return refuse_shut(L, "put_nowait");
+  if (q->shut) return refuse_shut(L, q, "put_nowait", NULL);
   if (is_full(q))
     return error_raise(L, ERROR_QUEUE_FULL, "put_nowait: the queue has its %I items", q->maxsize);
   store_item(L, q);
@@ -171,7 +173,7 @@ static int l_put_nowait(lua_State *L) {
 
 /* Pushes the next item. */
 static int take_item(lua_State *L, struct queue *q) {
-  store_take(L, &q->store, BOX);
+  store_take(L, &q->store, BOX, q->given);
   if (q->putters.length > 0) fill(L, q);
   store_shrink(L, &q->store, BOX);
   return 1;
@@ -180,12 +182,18 @@ static int take_item(lua_State *L, struct queue *q) {
 static int push_get(lua_State *L, struct neap *rt, struct op *op) {
   struct wait_op *wait = (struct wait_op *)op;
   struct queue *q = container_of(wait->queue, struct queue, getters);
-  if (op->status == SHUT_DOWN) return refuse_shut(L, "get");
-  store_take(L, &q->store, BOX);
+  if (op->status == SHUT_DOWN) return refuse_shut(L, q, "get", NULL);
+  store_take(L, &q->store, BOX, 0);
   wait->taken = true;
   q->given--;
   store_shrink(L, &q->store, BOX);
   return 1;
+}
+
+/* So many items will not be dealt with any more, or have been. */
+static void finish_items(struct queue *q, lua_Integer count) {
+  q->unfinished = q->unfinished > count ? q->unfinished - count : 0;
+  if (q->unfinished == 0) wait_queue_give_all(q->rt, &q->joiners, SERVED);
 }
 
 /* What was given to one who cannot take it is free again. */
@@ -194,7 +202,10 @@ static void drop_get(struct neap *rt, struct op *op) {
   struct queue *q = container_of(((struct wait_op *)op)->queue, struct queue, getters);
   if (!wait_op_leave(op)) return;
   q->given--;
-  give_item(q);
+  if (q->dropped)
+    finish_items(q, 1);
+  else
+    give_item(q);
 }
 
 static const struct op_kind get_kind = {
@@ -209,7 +220,7 @@ static int get_again(lua_State *L);
 
 static int get(lua_State *L, struct queue *q) {
   if (available(q) == 0) {
-    if (q->shut) return refuse_shut(L, "get");
+    if (q->shut) return refuse_shut(L, q, "get", get_again);
     return wait_op_park(L, wait_op_begin(L, &q->getters, &get_kind));
   }
   if (!op_ready(L, q->rt, "get")) return op_yield_first(L, "get", get_again);
@@ -231,7 +242,7 @@ static int l_get_nowait(lua_State *L) {
   struct queue *q = check_queue(L);
   lua_settop(L, BOX);
   if (available(q) > 0) return take_item(L, q);
-  if (q->shut) return refuse_shut(L, "get_nowait");
+  if (q->shut) return refuse_shut(L, q, "get_nowait", NULL);
   return error_raise(L, ERROR_QUEUE_EMPTY, "get_nowait: the queue is empty");
 }
 
@@ -273,16 +284,15 @@ static int l_task_done(lua_State *L) {
   struct queue *q = check_queue(L);
   if (q->unfinished == 0)
     return error_misuse(L, "task_done: it was called for each item already");
-  if (--q->unfinished == 0) wait_queue_give_all(q->rt, &q->joiners, SERVED);
+  finish_items(q, 1);
   return 0;
 }
 
 static void drop_items(lua_State *L, struct queue *q) {
-  lua_Integer dropped = available(q);
-  if (dropped == 0) return;
+  lua_Integer count = available(q);
+  q->dropped = true;
   store_truncate(L, &q->store, BOX, q->given);
-  q->unfinished = q->unfinished > dropped ? q->unfinished - dropped : 0;
-  if (q->unfinished == 0) wait_queue_give_all(q->rt, &q->joiners, SERVED);
+  finish_items(q, count);
 }
 
 /* queue:shutdown(immediate): from now on put raises QueueShutDown, and so does get once no item is left;

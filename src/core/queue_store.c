@@ -11,32 +11,37 @@ enum {
   LEVELS = 64,        /* of a heap */
 };
 
-static lua_Integer places(const struct store *store) {
-  return store->order == STORE_PRIORITY ? 2 * store->capacity : store->capacity;
-}
-
 static lua_Integer ring_place(const struct store *store, lua_Integer i) {
   return ((store->first + i - 1) & (store->capacity - 1)) + 1;
 }
 
-/* Makes a larger table. Within its capacity a table that was made so never allocates. */
-void store_reserve(lua_State *L, struct store *store, int box) {
-  if (store->count < store->capacity) return;
-  struct store grown = *store;
-  grown.capacity = store->capacity ? 2 * store->capacity : CAPACITY_MIN;
-  grown.first = 0;
-  if (places(&grown) > INT32_MAX) luaL_error(L, "the queue is too large");
-  lua_createtable(L, (int)places(&grown), 0);
+/* Moves the items into the larger table on top, which it pops. */
+static void move_items(lua_State *L, struct store *store, int box, lua_Integer capacity) {
   int table = lua_gettop(L);
-  lua_getiuservalue(L, box, STORE_ITEMS);
   lua_Integer used = store->order == STORE_PRIORITY ? 2 * store->count : store->count;
+  lua_getiuservalue(L, box, STORE_ITEMS);
   for (lua_Integer i = 1; i <= used; i++) {
     lua_rawgeti(L, -1, store->order == STORE_FIFO ? ring_place(store, i) : i);
     lua_rawseti(L, table, i);
   }
   lua_pop(L, 1);
   lua_setiuservalue(L, box, STORE_ITEMS);
-  *store = grown;
+  store->capacity = capacity;
+  store->first = 0;
+}
+
+/* Within its capacity the table never allocates. Making one may run finalizers, which may use the queue. */
+void store_reserve(lua_State *L, struct store *store, int box) {
+  while (store->count >= store->capacity) {
+    lua_Integer capacity = store->capacity ? 2 * store->capacity : CAPACITY_MIN;
+    lua_Integer places = store->order == STORE_PRIORITY ? 2 * capacity : capacity;
+    if (places > INT32_MAX) luaL_error(L, "the queue is too large");
+    lua_createtable(L, (int)places, 0);
+    if (store->capacity < capacity)
+      move_items(L, store, box, capacity);
+    else
+      lua_pop(L, 1);
+  }
 }
 
 void store_shrink(lua_State *L, struct store *store, int box) {
@@ -52,10 +57,22 @@ void store_shrink(lua_State *L, struct store *store, int box) {
 /* Tables that cannot be compared are compared by their first element: {priority, item}. */
 static void to_key(lua_State *L) {
   if (!lua_istable(L, -1)) return;
-  if (luaL_getmetafield(L, -1, "__lt") == LUA_TNIL)
+  if (luaL_getmetafield(L, -1, "__lt") == LUA_TNIL) {
     lua_rawgeti(L, -1, 1);
-  else
+    lua_remove(L, -2);
+  } else {
     lua_pop(L, 1);
+  }
+}
+
+static void check_comparable(lua_State *L, int a, int b) {
+  int type = lua_type(L, a);
+  if (type == lua_type(L, b) && (type == LUA_TNUMBER || type == LUA_TSTRING)) return;
+  if (luaL_getmetafield(L, a, "__lt") || luaL_getmetafield(L, b, "__lt"))
+    lua_pop(L, 1);
+  else
+    error_misuse(L, "a priority queue cannot compare a %s with a %s", luaL_typename(L, a),
+                 luaL_typename(L, b));
 }
 
 static bool is_before(lua_State *L, int box, int a, int b) {
@@ -67,7 +84,8 @@ static bool is_before(lua_State *L, int box, int a, int b) {
     int key = lua_gettop(L);
     lua_pushvalue(L, b);
     to_key(L);
-    before = lua_compare(L, key, -1, LUA_OPLT);
+    check_comparable(L, key, key + 1);
+    before = lua_compare(L, key, key + 1, LUA_OPLT);
   } else {
     lua_pushvalue(L, a);
     lua_pushvalue(L, b);
@@ -182,18 +200,36 @@ void store_add(lua_State *L, struct store *store, int box, int item) {
   lua_rawseti(L, -2, last_place(store));
 }
 
-void store_take(lua_State *L, struct store *store, int box) {
-  if (store->order == STORE_PRIORITY) {
-    heap_take(L, store, box);
-    return;
-  }
-  lua_Integer place = store->order == STORE_FIFO ? ring_place(store, 1) : store->count;
+/* First in, first out: takes the item behind the first [skip] ones, which move up. */
+static void ring_take(lua_State *L, struct store *store, int box, lua_Integer skip) {
   lua_getiuservalue(L, box, STORE_ITEMS);
-  lua_rawgeti(L, -1, place);
+  int table = lua_gettop(L);
+  lua_rawgeti(L, table, ring_place(store, skip + 1));
+  for (; skip > 0; skip--) {
+    lua_rawgeti(L, table, ring_place(store, skip));
+    lua_rawseti(L, table, ring_place(store, skip + 1));
+  }
   lua_pushnil(L);
-  lua_rawseti(L, -3, place);
+  lua_rawseti(L, table, ring_place(store, 1));
   store->first = (store->first + 1) & (store->capacity - 1);
   store->count--;
+}
+
+static void stack_take(lua_State *L, struct store *store, int box) {
+  lua_getiuservalue(L, box, STORE_ITEMS);
+  lua_rawgeti(L, -1, store->count);
+  lua_pushnil(L);
+  lua_rawseti(L, -3, store->count);
+  store->count--;
+}
+
+void store_take(lua_State *L, struct store *store, int box, lua_Integer skip) {
+  if (store->order == STORE_FIFO)
+    ring_take(L, store, box, skip);
+  else if (store->order == STORE_LIFO)
+    stack_take(L, store, box);
+  else
+    heap_take(L, store, box);
 }
 
 void store_truncate(lua_State *L, struct store *store, int box, lua_Integer count) {

@@ -28,8 +28,9 @@ void store_reserve(lua_State *L, struct store *store, int box);
  * nothing changed; the others cannot raise. Leaves something on the stack. */
 void store_add(lua_State *L, struct store *store, int box, int item);
 
-/* Takes the next item out, and pushes it above something else. Raises only as store_add does. */
-void store_take(lua_State *L, struct store *store, int box);
+/* Takes the next item out, and pushes it above something else; first in first out, the one behind the
+ * first [skip]. Raises only as store_add does. */
+void store_take(lua_State *L, struct store *store, int box, lua_Integer skip);
 
 /* Gives a large table back once the store is empty. */
 void store_shrink(lua_State *L, struct store *store, int box);

@@ -4,25 +4,26 @@
 #include <lauxlib.h>
 
 #include "core/error.h"
-#include "core/runtime.h"
+#include "core/task.h"
 #include "core/wait_queue.h"
 
 struct semaphore {
   struct wait_queue queue;
-  lua_Integer value;         /* free permits; 0 while anyone waits */
-  lua_Integer bound;         /* the most there may be, or -1 */
-  const struct task *holder; /* of a lock: who acquired it last; may have ended */
+  lua_Integer value; /* free permits; 0 while anyone waits */
+  lua_Integer bound; /* the most there may be */
   bool is_lock;
+  bool is_forgone;   /* by some task: see l_forgo */
 };
+
+/* User value: the tasks that have forgone their release (weak keys), or nil. */
+enum { FORGONE = 1, USER_VALUES = 1 };
 
 static void give(struct neap *rt, struct semaphore *s) {
   struct wait_op *wait = wait_queue_first(&s->queue);
-  if (!wait) {
+  if (wait)
+    wait_op_give(rt, wait, 0);
+  else
     s->value++;
-    return;
-  }
-  s->holder = wait->op.task;
-  wait_op_give(rt, wait, 0);
 }
 
 /* What acquire returns is the semaphore itself: as a <close> variable it releases. */
@@ -49,8 +50,8 @@ static const struct op_kind acquire_kind = {
 /* --- making --- */
 
 static struct semaphore *new_semaphore(lua_State *L, enum object_kind kind, lua_Integer value) {
-  struct semaphore *s = object_new(L, runtime_of(L), kind, sizeof *s, 0);
-  *s = (struct semaphore){.value = value, .bound = -1};
+  struct semaphore *s = object_new(L, runtime_of(L), kind, sizeof *s, USER_VALUES);
+  *s = (struct semaphore){.value = value, .bound = LUA_MAXINTEGER};
   wait_queue_init(&s->queue);
   return s;
 }
@@ -92,39 +93,68 @@ static struct semaphore *check_semaphore(lua_State *L) {
 }
 
 static int acquire(lua_State *L) {
-  struct neap *rt = runtime_of(L);
   struct semaphore *s = lua_touserdata(L, 1);
   if (s->value == 0) return wait_op_park(L, wait_op_begin(L, &s->queue, &acquire_kind));
-  if (!op_ready(L, rt, "acquire")) return op_yield_first(L, "acquire", acquire);
+  if (!op_ready(L, runtime_of(L), "acquire")) return op_yield_first(L, "acquire", acquire);
   s->value--;
-  s->holder = rt->current;
   lua_settop(L, 1);
   return 1;
 }
 
-/* acquire(): awaits a permit; returns a <close> value that releases it. A cancelled acquire took none. */
-static int l_acquire(lua_State *L) {
-  check_semaphore(L);
-  lua_settop(L, 1);
-  return acquire(L);
+/* Whether the task has forgone its next release, which is taken back by that. */
+static bool take_forgone(lua_State *L, struct neap *rt, struct semaphore *s) {
+  struct task *task = rt->dying ? rt->dying : rt->current;
+  if (!s->is_forgone || !task) return false;
+  lua_getiuservalue(L, 1, FORGONE);
+  task_push(L, task);
+  lua_pushvalue(L, -1);
+  bool forgone = lua_rawget(L, -3) != LUA_TNIL;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  return forgone;
 }
 
-/* A task that waits in a condition does not hold its lock: if it is killed there, its <close> variables
- * must not release what another has by now. */
-static bool is_anothers(struct neap *rt, const struct semaphore *s) {
-  return s->is_lock && rt->dying && s->holder != rt->dying;
+/* acquire(): awaits a permit; returns a <close> value that releases it. A cancelled acquire took none. */
+static int l_acquire(lua_State *L) {
+  struct semaphore *s = check_semaphore(L);
+  lua_settop(L, 1);
+  if (s->is_forgone) take_forgone(L, runtime_of(L), s);
+  return acquire(L);
 }
 
 /* release(): gives the permit to the first who waits. */
 static int l_release(lua_State *L) {
   struct neap *rt = runtime_of(L);
   struct semaphore *s = check_semaphore(L);
-  if (is_anothers(rt, s)) return 0;
+  lua_settop(L, 1);
+  if (take_forgone(L, rt, s)) return 0;
   if (s->value == s->bound && s->is_lock) return error_misuse(L, "release: the lock is not held");
   if (s->value == s->bound)
     return error_misuse(L, "release: the semaphore has all its %I permits", s->bound);
-  s->holder = NULL;
   give(rt, s);
+  return 0;
+}
+
+/* forgo_release(lock), for conditions alone: the task, which waited in a condition and ends without the lock, will release what it does not
+ * hold: its next release does nothing. */
+static int l_forgo(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct semaphore *s = object_check(L, rt, 1, OBJECT_LOCK);
+  if (lua_getiuservalue(L, 1, FORGONE) == LUA_TNIL) {
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, FORGONE);
+  }
+  task_push(L, rt->dying ? rt->dying : rt->current);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  s->is_forgone = true;
   return 0;
 }
 
@@ -136,7 +166,7 @@ static int l_locked(lua_State *L) {
 
 static int l_tostring(lua_State *L) {
   struct semaphore *s = check_semaphore(L);
-  const char *name = s->is_lock ? "Lock" : s->bound < 0 ? "Semaphore" : "BoundedSemaphore";
+  const char *name = s->is_lock ? "Lock" : s->bound == LUA_MAXINTEGER ? "Semaphore" : "BoundedSemaphore";
   if (s->value == 0)
     lua_pushfstring(L, "<%s locked, waiters %I>", name, s->queue.length);
   else if (s->is_lock)
@@ -155,6 +185,7 @@ static const luaL_Reg functions[] = {
     {"Semaphore", l_semaphore},
     {"BoundedSemaphore", l_bounded_semaphore},
     {"Lock", l_lock},
+    {"forgo_release", l_forgo},
     {NULL, NULL},
 };
 
