@@ -339,11 +339,13 @@ static int l_set_event_loop(lua_State *L) {
   return 0;
 }
 
-/* set_virtual_clock(on): returns whether it was on. */
 static int l_set_virtual_clock(lua_State *L) {
-  struct neap *rt = runtime_of(L);
-  lua_pushboolean(L, rt->clock.is_virtual);
-  runtime_set_virtual(rt, lua_toboolean(L, 1));
+  runtime_set_virtual(runtime_of(L), lua_toboolean(L, 1));
+  return 0;
+}
+
+static int l_is_virtual(lua_State *L) {
+  lua_pushboolean(L, runtime_of(L)->clock.is_virtual);
   return 1;
 }
 
@@ -395,6 +397,7 @@ static const luaL_Reg functions[] = {
     {"is_body", l_is_body},
     {"set_seed", l_set_seed},
     {"set_virtual_clock", l_set_virtual_clock},
+    {"is_virtual", l_is_virtual},
     {NULL, NULL},
 };
 
