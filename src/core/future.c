@@ -227,7 +227,7 @@ static bool waits_for(struct neap *rt, struct task *task, struct task *other) {
 static enum op_abort abort_await(struct neap *rt, struct op *op) {
   struct await_op *await = (struct await_op *)op;
   if (await->future->is_task && !waits_for(rt, (struct task *)await->future, op->task)) {
-    task_cancel_quietly(rt, (struct task *)await->future);
+    rt->cancel_next = (struct task *)await->future;
     return OP_COMING;
   }
   return OP_GONE;
@@ -284,7 +284,7 @@ static void queue_callback(struct neap *rt, struct waiter *waiter, struct future
 int l_future_add_done_callback(lua_State *L) {
   struct neap *rt = runtime_of(L);
   struct future *future = future_check(L, rt, 1);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  handle_check_function(L, 2);
   lua_settop(L, 2);
   lua_pushvalue(L, 1);
   struct handle *handle = handle_new(L, rt, 2);
@@ -310,7 +310,7 @@ static bool calls(lua_State *L, struct neap *rt, struct handle *handle, int func
 int l_future_remove_done_callback(lua_State *L) {
   struct neap *rt = runtime_of(L);
   struct future *future = future_check(L, rt, 1);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  handle_check_function(L, 2);
   lua_settop(L, 2);
   lua_Integer removed = 0;
   if (!future_done(future)) {

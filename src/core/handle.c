@@ -38,6 +38,12 @@ void handle_push_place(lua_State *L, int index) {
     lua_pushnil(L);
 }
 
+void handle_check_function(lua_State *L, int index) {
+  if (lua_isfunction(L, index)) return;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) luaL_typeerror(L, index, "function");
+  lua_pop(L, 1);
+}
+
 struct handle *handle_new(lua_State *L, struct neap *rt, int index) {
   int nargs = lua_gettop(L) - index;
   if (nargs > ARGUMENTS) error_misuse(L, "a callback takes at most %d arguments", ARGUMENTS);

@@ -30,6 +30,9 @@ void handle_open(lua_State *L, struct neap *rt);
 /* Pushes a handle for the function at [index] and the values above it, and pops those. */
 struct handle *handle_new(lua_State *L, struct neap *rt, int index);
 
+/* Checks that what lies at [index] can be called. */
+void handle_check_function(lua_State *L, int index);
+
 /* These take the handle on top of the stack, which they leave there. */
 void handle_anchor(lua_State *L, struct neap *rt, struct handle *handle);
 void handle_call_soon(lua_State *L, struct neap *rt, struct handle *handle);

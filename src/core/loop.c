@@ -191,7 +191,7 @@ static int l_time(lua_State *L) {
 /* loop:call_soon(fn, ...): calls fn(...) in the next turn. Returns a handle, to cancel it. */
 static int l_call_soon(lua_State *L) {
   struct neap *rt = check_open(L, "call_soon");
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  handle_check_function(L, 2);
   handle_call_soon(L, rt, handle_new(L, rt, 2));
   return 1;
 }
@@ -208,7 +208,7 @@ static int call_at(lua_State *L, struct neap *rt, int64_t deadline) {
 static int l_call_later(lua_State *L) {
   struct neap *rt = check_open(L, "call_later");
   double seconds = runtime_check_seconds(L, 2);
-  luaL_checktype(L, 3, LUA_TFUNCTION);
+  handle_check_function(L, 3);
   return call_at(L, rt, runtime_deadline(rt, seconds));
 }
 
@@ -216,7 +216,7 @@ static int l_call_later(lua_State *L) {
 static int l_call_at(lua_State *L) {
   struct neap *rt = check_open(L, "call_at");
   double time = runtime_check_seconds(L, 2);
-  luaL_checktype(L, 3, LUA_TFUNCTION);
+  handle_check_function(L, 3);
   return call_at(L, rt, runtime_time(time));
 }
 
@@ -247,7 +247,7 @@ static int l_ensure_future(lua_State *L) {
  * default one, which writes to stderr. */
 static int l_set_exception_handler(lua_State *L) {
   check_loop(L);
-  if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (!lua_isnoneornil(L, 2)) handle_check_function(L, 2);
   lua_settop(L, 2);
   report_set_handler(L);
   return 0;

@@ -78,6 +78,7 @@ struct neap {
   bool suspending;         /* the yield that just happened is an await on its way to the loop */
   unsigned parked;         /* how often a user coroutine was parked: see coroutine.c */
   bool installed;          /* user code cannot get at a task's coroutine behind our back */
+  struct task *cancel_next; /* whom an op that is being cancelled waits for: see scope_refresh */
   unsigned kills;          /* that are going on, one inside the other */
   struct task *dying;      /* whose coroutine the innermost of them closes */
 

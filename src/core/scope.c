@@ -6,7 +6,7 @@
 #include "core/op.h"
 #include "core/task.h"
 
-void scope_refresh(struct neap *rt, struct task *task) {
+static void refresh(struct neap *rt, struct task *task) {
   bool cancelled = false;
   struct scope *scope = task->scope;
   for (; scope && !cancelled && !scope->shielding; scope = scope->parent)
@@ -15,6 +15,16 @@ void scope_refresh(struct neap *rt, struct task *task) {
   task->cancelled = cancelled;
   if (!cancelled) task->told = task->named = false;
   if (cancelled && task->suspended) op_cancel(rt, task);
+}
+
+/* A task that awaits another passes the cancel on; chains of them may be long. */
+void scope_refresh(struct neap *rt, struct task *task) {
+  refresh(rt, task);
+  while ((task = rt->cancel_next)) {
+    rt->cancel_next = NULL;
+    task_request_cancel(task);
+    refresh(rt, task);
+  }
 }
 
 static void cancel(struct neap *rt, struct scope *scope) {

@@ -356,8 +356,7 @@ void task_wake(struct neap *rt, struct task *task, enum wake why) {
 
 bool task_cancel_quietly(struct neap *rt, struct task *task) {
   if (future_done(&task->future)) return false;
-  if (task->requests < UINT16_MAX) task->requests++;
-  task->delivered = false;
+  task_request_cancel(task);
   scope_refresh(rt, task);
   return true;
 }

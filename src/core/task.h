@@ -62,6 +62,12 @@ void task_wake(struct neap *rt, struct task *task, enum wake why);
 /* Asks the task to end. Returns false if it has ended. Cannot raise. */
 bool task_cancel_quietly(struct neap *rt, struct task *task);
 
+/* Only counts the request. */
+static inline void task_request_cancel(struct task *task) {
+  if (task->requests < UINT16_MAX) task->requests++;
+  task->delivered = false;
+}
+
 /* Closes the coroutine: its <close> variables run and cannot await. Returns false if it has ended
  * or is running. */
 bool task_kill(lua_State *L, struct neap *rt, struct task *task);
