@@ -33,7 +33,7 @@ end
 -- Builds the floors, the load and the Lua module that reads malloc's count.
 function contestants.build()
   local flags = library_flags()
-  for _, row in ipairs {"switch", "spawn", "sleepers", "timers", "echo"} do
+  for _, row in ipairs {"switch", "spawn", "sleepers", "timers", "queue", "echo"} do
     compile(("bench/floor/%s.c"):format(row), "build/bench/floor_" .. row, flags)
   end
   for _, load in ipairs {"echo", "start"} do

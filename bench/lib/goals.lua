@@ -36,6 +36,8 @@ end
 -- What is wanted of `figure`, in words.
 function goals.text(figure)
   if figure.goal then return kind_of(figure.goal).text(figure.goal) end
+  local name, times = next(figure.times or {})
+  if name then return ("at most %g x %s"):format(times, name) end
   return figure.ahead_of == "every" and "ahead of all peers" or ""
 end
 
@@ -68,6 +70,12 @@ function goals.missed_peers(figure, neap, results)
     local theirs = results[name]
     if theirs and goals.times_better(figure, neap, theirs) < times then
       missed[#missed + 1] = times == 1 and name or ("%s x %g"):format(name, times)
+    end
+  end
+  for name, times in pairs(figure.times or {}) do
+    local theirs = results[name]
+    if theirs and goals.times_better(figure, neap, theirs) * times < 1 then
+      missed[#missed + 1] = ("%g x %s"):format(times, name)
     end
   end
   table.sort(missed)

@@ -8,8 +8,11 @@
 --   more       true where more is better
 --   goal       what the ratio to the floor, or the figure itself, should be: see goals.lua
 --   ahead_of   the peers that neap should be ahead of: a list, or "every"
+--   times      the peers that it may be worse than, and how many times at most: {go = 1.5}
 --   asyncio    how many times as good as asyncio's it should be
 -- Every figure with a `what` should also be ahead of uvloop's.
+local in_lua_or_node = {"luv", "luv-jit", "cqueues", "node"}
+
 local rows = {
   {
     name = "switch",
@@ -37,6 +40,23 @@ local rows = {
     {key = "cancel_cpu_us", what = "cancel / make, CPU us", floor = "cancel_make_cpu_us",
       ahead_of = "every", asyncio = 10},
     {key = "cancel_whole_cpu_us", what = "make and cancel, CPU us", ahead_of = "every", asyncio = 10},
+  },
+  {
+    name = "queue",
+    {key = "queue_1_ns", what = "capacity 1, ns an item",
+      ahead_of = in_lua_or_node, times = {go = 1.5}, asyncio = 10},
+    {key = "queue_128_ns", what = "capacity 128, ns an item",
+      ahead_of = in_lua_or_node, times = {go = 1.5}, asyncio = 10},
+  },
+  {
+    name = "locks",
+    {key = "lock_ns", what = "lock and unlock, ns", ahead_of = {"asyncio"}},
+    {key = "semaphore_ns", what = "acquire and release, ns", ahead_of = {"asyncio"}},
+  },
+  {
+    name = "memory",
+    {key = "memory_malloc_left_kb", what = "left, malloc, Lua's too, KB", goal = {under = 100}},
+    {key = "memory_lua_left_kb", what = "left, Lua's count, KB", goal = {under = 100}},
   },
   {
     name = "echo",

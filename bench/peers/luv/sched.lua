@@ -73,6 +73,39 @@ function sched.cancel(task)
   end
 end
 
+-- A queue of at most `capacity` items between one producer and one consumer.
+function sched.queue(capacity)
+  return {capacity = capacity, first = 0, count = 0}
+end
+
+local function wake_waiting(queue)
+  local task = queue.waiting
+  queue.waiting = nil
+  if task then wake(task) end
+end
+
+function sched.put(queue, item)
+  while queue.count == queue.capacity do
+    queue.waiting = current
+    park()
+  end
+  queue[(queue.first + queue.count) % queue.capacity] = item
+  queue.count = queue.count + 1
+  wake_waiting(queue)
+end
+
+function sched.get(queue)
+  while queue.count == 0 do
+    queue.waiting = current
+    park()
+  end
+  local item = queue[queue.first]
+  queue.first = (queue.first + 1) % queue.capacity
+  queue.count = queue.count - 1
+  wake_waiting(queue)
+  return item
+end
+
 -- Serves TCP on a free port of 127.0.0.1, a task for each connection; returns the port.
 function sched.serve(handler)
   local server = uv.new_tcp()
