@@ -22,6 +22,7 @@ local function check_list(call, list)
 end
 
 local function check_awaitables(call, list, count)
+  if core.all_futures(list, count) then return end
   for i = 1, count do
     local value = list[i]
     if not core.isfuture(value) and not is_startable(value) then
@@ -33,6 +34,7 @@ end
 --- The tasks of a list in its order, functions and coroutines started. What was given twice is one
 --- task. `level` is that of the caller outside neap.
 local function start_all(list, count, level)
+  if core.all_futures(list, count) then return table.move(list, 1, count, 1, {}), {} end
   local tasks, started, made = {}, {}, {}
   for i = 1, count do
     local value = list[i]
@@ -127,6 +129,7 @@ function M.gather(...)
     end
     return tasks[trigger]:result()
   end
+  if mode == FIRST_FAILURE then return core.values(tasks, count) end
   local results = { n = count }
   for i = 1, count do
     results[i] = outcome(tasks[i])

@@ -15,8 +15,8 @@ struct anchor_chunk {
 };
 
 void anchors_open(lua_State *L, struct neap *rt) {
-  lua_newtable(L);
-  rt->anchors = (struct anchors){.table = luaL_ref(L, LUA_REGISTRYINDEX), .open = NO_CHUNK};
+  rt->anchors = (struct anchors){.tables = lua_newthread(L), .open = NO_CHUNK};
+  luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 void anchors_free(struct neap *rt) {
@@ -42,13 +42,18 @@ static int unused_chunk(lua_State *L, struct anchors *a) {
   return a->count;
 }
 
+/* Puts the value on top in the place of the chunk's table, and pops it. */
+static void set_table(lua_State *L, struct anchors *a, int number) {
+  lua_xmove(L, a->tables, 1);
+  if (lua_gettop(a->tables) > number + 1) lua_replace(a->tables, number + 1);
+}
+
 /* Making the table may run finalizers, which may add a chunk themselves: so it comes first. */
 static void add_chunk(lua_State *L, struct anchors *a) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, a->table);
   lua_createtable(L, CHUNK, 0);
   int number = unused_chunk(L, a);
-  lua_rawseti(L, -2, number + 1);
-  lua_pop(L, 1);
+  if (!lua_checkstack(a->tables, 4)) luaL_error(L, "not enough memory");
+  set_table(L, a, number);
   struct anchor_chunk *chunk = malloc(sizeof *chunk);
   if (!chunk) luaL_error(L, "not enough memory");
   chunk->free_count = CHUNK;
@@ -67,16 +72,8 @@ static void drop_chunk(lua_State *L, struct anchors *a, int number) {
   *link = a->chunks[number]->next;
   free(a->chunks[number]);
   a->chunks[number] = NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, a->table);
   lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, number + 1);
-  lua_pop(L, 1);
-}
-
-static void push_chunk_table(lua_State *L, const struct anchors *a, int number) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, a->table);
-  lua_rawgeti(L, -1, number + 1);
-  lua_remove(L, -2);
+  set_table(L, a, number);
 }
 
 /* --- slots --- */
@@ -89,25 +86,22 @@ int anchor_new(lua_State *L, struct neap *rt) {
   int number = a->open;
   struct anchor_chunk *chunk = a->chunks[number];
   int index = chunk->free[chunk->free_count - 1];
-  push_chunk_table(L, a, number);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, index);
-  lua_pop(L, 1);
+  lua_xmove(L, a->tables, 1);
+  lua_rawseti(a->tables, number + 1, index);
   if (--chunk->free_count == 0) a->open = chunk->next;
   return number * CHUNK + index;
 }
 
 void anchor_push(lua_State *L, struct neap *rt, int slot) {
-  push_chunk_table(L, &rt->anchors, (slot - 1) / CHUNK);
-  lua_rawgeti(L, -1, (slot - 1) % CHUNK + 1);
-  lua_remove(L, -2);
+  lua_State *tables = rt->anchors.tables;
+  lua_rawgeti(tables, (slot - 1) / CHUNK + 1, (slot - 1) % CHUNK + 1);
+  lua_xmove(tables, L, 1);
 }
 
 void anchor_set(lua_State *L, struct neap *rt, int slot) {
-  push_chunk_table(L, &rt->anchors, (slot - 1) / CHUNK);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, (slot - 1) % CHUNK + 1);
-  lua_pop(L, 1);
+  lua_State *tables = rt->anchors.tables;
+  lua_xmove(L, tables, 1);
+  lua_rawseti(tables, (slot - 1) / CHUNK + 1, (slot - 1) % CHUNK + 1);
 }
 
 void anchor_release(lua_State *L, struct neap *rt, int slot) {
@@ -115,10 +109,8 @@ void anchor_release(lua_State *L, struct neap *rt, int slot) {
   int number = (slot - 1) / CHUNK, index = (slot - 1) % CHUNK + 1;
   if (!a->chunks) return;
   struct anchor_chunk *chunk = a->chunks[number];
-  push_chunk_table(L, a, number);
-  lua_pushboolean(L, 0); /* not nil: the slot keeps its place in the table's array */
-  lua_rawseti(L, -2, index);
-  lua_pop(L, 1);
+  lua_pushboolean(a->tables, 0); /* not nil: the slot keeps its place in the table's array */
+  lua_rawseti(a->tables, number + 1, index);
   chunk->free[chunk->free_count++] = (uint16_t)index;
   if (chunk->free_count == 1) {
     chunk->next = a->open;

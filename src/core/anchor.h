@@ -8,7 +8,7 @@
 struct neap;
 
 struct anchors {
-  int table;                    /* registry reference to a table of tables, one a chunk */
+  lua_State *tables;            /* a thread that never runs: its stack holds a table for each chunk */
   struct anchor_chunk **chunks; /* NULL where a chunk was given back */
   int count;
   int capacity;

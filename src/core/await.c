@@ -204,6 +204,41 @@ static int l_wait_many(lua_State *L) {
   return op_await(L, &op->op, 0);
 }
 
+/* all_futures(list, count): whether the first so many are tasks or futures. */
+static int l_all_futures(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  lua_Integer count = luaL_checkinteger(L, 2);
+  bool all = true;
+  for (lua_Integer i = 1; all && i <= count; i++) {
+    lua_geti(L, 1, i);
+    all = future_test(L, rt, -1) != NULL;
+    lua_pop(L, 1);
+  }
+  lua_pushboolean(L, all);
+  return 1;
+}
+
+/* values(list, count): a list, with n, of the first value of each; all have finished. */
+static int l_values(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  int count = (int)luaL_checkinteger(L, 2);
+  lua_settop(L, 1);
+  lua_createtable(L, count, 1);
+  for (int i = 1; i <= count; i++) {
+    lua_rawgeti(L, 1, i);
+    future_check(L, rt, 3);
+    int results = future_push_result(L, 3);
+    if (results > 0) {
+      lua_pushvalue(L, -results);
+      lua_rawseti(L, 2, i);
+    }
+    lua_settop(L, 2);
+  }
+  lua_pushinteger(L, count);
+  lua_setfield(L, 2, "n");
+  return 1;
+}
+
 /* --- one, by the clock on the wall --- */
 
 /* libuv's own timer, unreferenced: it neither keeps a deadlock from being seen nor moves with virtual
@@ -304,6 +339,8 @@ static const luaL_Reg functions[] = {
     {"await", l_await},
     {"sleep", l_sleep},
     {"wait_many", l_wait_many},
+    {"all_futures", l_all_futures},
+    {"values", l_values},
     {"wait_wall", l_wait_wall},
     {NULL, NULL},
 };

@@ -24,9 +24,10 @@ static int finish(lua_State *L, struct neap *rt, struct task *task, struct op *o
   return count;
 }
 
+/* [context] is the runtime. */
 static int resumed(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
-  struct neap *rt = runtime_of(L);
+  (void)status;
+  struct neap *rt = (struct neap *)context;
   struct task *task = rt->current;
   if (rt->active != L)
     return luaL_error(L, "cannot resume a coroutine that waits in a task");
@@ -48,7 +49,7 @@ static int resumed(lua_State *L, int status, lua_KContext context) {
 static int suspend(lua_State *L, struct neap *rt, struct task *task) {
   task->suspended = true;
   rt->suspending = true;
-  return lua_yieldk(L, 0, 0, resumed);
+  return lua_yieldk(L, 0, (lua_KContext)rt, resumed);
 }
 
 /* Pushes "table.sort" for the function on top if a loaded module has it, or nil. Pops it. */
@@ -146,7 +147,7 @@ bool op_ready(lua_State *L, struct neap *rt, const char *name) {
 }
 
 static int yielded(lua_State *L, int status, lua_KContext again) {
-  resumed(L, status, 0);
+  resumed(L, status, (lua_KContext)runtime_of(L));
   return ((int (*)(lua_State *))again)(L);
 }
 
@@ -155,8 +156,8 @@ int op_yield_first(lua_State *L, const char *name, int (*again)(lua_State *L)) {
 }
 
 int op_await(lua_State *L, struct op *op, int status) {
-  struct neap *rt = runtime_of(L);
-  struct task *task = rt->current;
+  struct task *task = op->task;
+  struct neap *rt = task->future.rt;
   if (status < 0) {
     op->status = status;
     op->state = OP_DONE;
@@ -178,10 +179,8 @@ static int refuse_spin(lua_State *L, const char *name) {
                       SPIN_TURNS);
 }
 
-int op_switch(lua_State *L, const char *name) { return op_switch_then(L, name, 0, resumed); }
-
-int op_switch_then(lua_State *L, const char *name, lua_KContext context, lua_KFunction then) {
-  struct neap *rt = runtime_of(L);
+static int switch_then(lua_State *L, struct neap *rt, const char *name, lua_KContext context,
+                       lua_KFunction then) {
   struct task *task = check_awaiting(L, rt, name);
   if (task->op) op_reap(rt, task);
   if (rt->clock.is_virtual && rt->turns > SPIN_TURNS && rt->timers.count > 0) refuse_spin(L, name);
@@ -190,6 +189,15 @@ int op_switch_then(lua_State *L, const char *name, lua_KContext context, lua_KFu
   task->suspended = true;
   rt->suspending = true;
   return lua_yieldk(L, 0, context, then);
+}
+
+int op_switch(lua_State *L, const char *name) {
+  struct neap *rt = runtime_of(L);
+  return switch_then(L, rt, name, (lua_KContext)rt, resumed);
+}
+
+int op_switch_then(lua_State *L, const char *name, lua_KContext context, lua_KFunction then) {
+  return switch_then(L, runtime_of(L), name, context, then);
 }
 
 /* An op is completed exactly once: a second time means that memory is about to be corrupted. */

@@ -334,19 +334,26 @@ static int l_tostring(lua_State *L) {
 
 /* --- making --- */
 
-/* Pushes the metatable of queues with that limit. Its __index is a table with the field, whose own
- * __index has the methods. */
+/* Pushes a table of the methods at [index] and of [maxsize]: a method is then found at the first look. */
+static void push_fields(lua_State *L, int index, lua_Integer maxsize) {
+  lua_createtable(L, 0, 16);
+  for (lua_pushnil(L); lua_next(L, index);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_pushinteger(L, maxsize);
+  lua_setfield(L, -2, "maxsize");
+}
+
+/* Pushes the metatable of queues with that limit. */
 static void push_metatable(lua_State *L, struct neap *rt, lua_Integer maxsize) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &metatables_key);
   if (lua_rawgeti(L, -1, maxsize) == LUA_TNIL) {
     lua_pop(L, 1);
     object_push_metatable(L, rt, OBJECT_QUEUE);
     lua_createtable(L, 0, 3);
-    lua_createtable(L, 0, 1);
-    lua_pushinteger(L, maxsize);
-    lua_setfield(L, -2, "maxsize");
-    lua_pushvalue(L, -3);
-    lua_setmetatable(L, -2);
+    push_fields(L, lua_absindex(L, -2), maxsize);
     lua_setfield(L, -2, "__index");
     lua_getfield(L, -2, "__name");
     lua_setfield(L, -2, "__name");

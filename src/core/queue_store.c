@@ -7,7 +7,7 @@
 
 enum {
   CAPACITY_MIN = 8,
-  CAPACITY_KEPT = 64, /* an empty store gives a larger table back */
+  CAPACITY_KEPT = 1024, /* an empty store gives a larger table back; growing it each time would cost more */
   LEVELS = 64,        /* of a heap */
 };
 
