@@ -4,6 +4,7 @@ local testing = require "neap.testing"
 
 local LIMIT_S <const> = tonumber(os.getenv "NEAP_TEST_LIMIT") or 30
 local SETTLE_S <const> = 2
+local GROWTH_BYTES <const> = 2 << 20 -- busted itself keeps something of each spec
 
 -- What busted runs around or between the specs of a file stays in the main task.
 local IN_PLACE <const> = { suite = true, file = true, describe = true, insulate = true, expose = true }
@@ -37,6 +38,8 @@ local function check_leaks(older)
   core.set_virtual_clock(false)
   testing.shuffle(0)
   local left = settle(baseline)
+  local bytes = not left and testing.growth(baseline, GROWTH_BYTES)
+  if bytes then left = ("%d bytes of memory"):format(bytes) end
   if not left then return end
   left = left .. describe_tasks()
   end_new_tasks(older)

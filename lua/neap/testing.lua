@@ -32,7 +32,8 @@ function M.seed()
   return seed
 end
 
---- What the process holds now: a table of counts `tasks`, `handles`, `fds` and `children`.
+--- What the process holds now: a table of counts `tasks`, `handles`, `fds`, `children`, `threads`,
+--- `lua_bytes` and `malloc_bytes` (of the process, Lua's included).
 ---@return table<string, integer>
 function M.census()
   local census = core.census()
@@ -40,17 +41,34 @@ function M.census()
   return census
 end
 
---- What `now` has more than `before`, in words; nil if it has nothing more.
+--- What `now` has more than `before`, bytes aside, in words; nil if it has nothing more.
 ---@param before table<string, integer>
 ---@param now table<string, integer>
 ---@return string?
 function M.difference(before, now)
   local more = {}
-  for _, kind in ipairs { "tasks", "handles", "fds", "children" } do
+  for _, kind in ipairs { "tasks", "handles", "fds", "children", "threads" } do
     local count = now[kind] - before[kind]
     if count > 0 then more[#more + 1] = ("%d %s"):format(count, kind) end
   end
   return more[1] and table.concat(more, ", ")
+end
+
+local function more_bytes(before, now)
+  return math.max(now.lua_bytes - before.lua_bytes, now.malloc_bytes - before.malloc_bytes)
+end
+
+--- The bytes that there are more than `before`, garbage aside, if they are more than `limit`; or nil. It
+--- collects garbage only when they look like more.
+---@param before table<string, integer>
+---@param limit integer
+---@return integer?
+function M.growth(before, limit)
+  if more_bytes(before, M.census()) <= limit then return nil end
+  collectgarbage()
+  collectgarbage()
+  local more = more_bytes(before, M.census())
+  return more > limit and more or nil
 end
 
 return M

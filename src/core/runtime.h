@@ -104,6 +104,7 @@ struct neap {
   struct list failures;    /* failed futures whose error nobody has read; linked by [waiters] */
   struct list scopes;      /* scopes of user coroutines that are not being run, see scope.c */
   struct list resources;   /* what must be closed before the loop can be */
+  bool pool_used;          /* libuv's threads have been started */
   unsigned flushing;       /* closed streams that still send: the runtime's end waits for them */
 
   struct anchors anchors;

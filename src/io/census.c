@@ -4,10 +4,14 @@
 #include <dirent.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 
 #include "core/runtime.h"
+
+enum { POOL_THREADS = 4 }; /* of libuv, unless the environment says otherwise */
 
 struct count {
   const struct neap *rt;
@@ -51,19 +55,49 @@ static int count_children(void) {
   return count;
 }
 
-static void set_count(lua_State *L, const char *name, int count) {
+/* Threads of the process but this one, and but those of libuv's pool once it has started: they stay. */
+static int count_threads(const struct neap *rt) {
+  int count = -1;
+  DIR *dir = opendir("/proc/self/task");
+  if (!dir) return 0;
+  for (struct dirent *entry; (entry = readdir(dir));) count += entry->d_name[0] != '.';
+  closedir(dir);
+  const char *pool = getenv("UV_THREADPOOL_SIZE");
+  int pooled = rt->pool_used ? (pool ? atoi(pool) : POOL_THREADS) : 0;
+  return count > pooled ? count - pooled : 0;
+}
+
+/* What malloc has handed out, Lua's share included; 0 where the C library does not tell. */
+static lua_Integer malloc_bytes(void) {
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+  struct mallinfo2 info = mallinfo2();
+  return (lua_Integer)(info.uordblks + info.hblkhd);
+#else
+  return 0;
+#endif
+}
+
+static lua_Integer lua_bytes(lua_State *L) {
+  return (lua_Integer)lua_gc(L, LUA_GCCOUNT) * 1024 + lua_gc(L, LUA_GCCOUNTB);
+}
+
+static void set_count(lua_State *L, const char *name, lua_Integer count) {
   lua_pushinteger(L, count);
   lua_setfield(L, -2, name);
 }
 
-/* census(): the counts `handles` (open ones of libuv), `fds` and `children`. */
+/* census(): the counts `handles` (open ones of libuv), `fds`, `children`, `threads`, `lua_bytes` and
+ * `malloc_bytes`. */
 static int l_census(lua_State *L) {
   struct count count = {.rt = runtime_of(L)};
   uv_walk(count.rt->loop, count_handle, &count);
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 7);
   set_count(L, "handles", count.handles);
   set_count(L, "fds", count_fds(count.rt));
   set_count(L, "children", count_children());
+  set_count(L, "threads", count_threads(count.rt));
+  set_count(L, "lua_bytes", lua_bytes(L));
+  set_count(L, "malloc_bytes", malloc_bytes());
   return 1;
 }
 

@@ -365,7 +365,7 @@ static int begin(struct listen_op *op, const char *host, int port) {
     return begin_numeric(op, &address, &other);
   }
   if (address_parse(&address, host, port)) return begin_numeric(op, &address, NULL);
-  return lookup_start(&op->lookup, op->rt->loop, host, port, true, resolved, op);
+  return lookup_start(&op->lookup, op->rt, host, port, true, resolved, op);
 }
 
 static void check_handler(lua_State *L) {

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "core/runtime.h"
+
 struct lookup {
   uv_getaddrinfo_t req; /* must be first */
   int port;
@@ -20,7 +22,7 @@ static void on_found(uv_getaddrinfo_t *req, int status, struct addrinfo *found) 
   free(lookup);
 }
 
-int lookup_start(struct lookup **result, uv_loop_t *loop, const char *host, int port, bool passive,
+int lookup_start(struct lookup **result, struct neap *rt, const char *host, int port, bool passive,
                  lookup_done *done, void *owner) {
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = passive ? AI_PASSIVE : 0};
   struct lookup *lookup = malloc(sizeof *lookup);
@@ -28,7 +30,8 @@ int lookup_start(struct lookup **result, uv_loop_t *loop, const char *host, int 
   lookup->port = port;
   lookup->done = done;
   lookup->owner = owner;
-  int status = uv_getaddrinfo(loop, &lookup->req, on_found, host, NULL, &hints);
+  rt->pool_used = true;
+  int status = uv_getaddrinfo(rt->loop, &lookup->req, on_found, host, NULL, &hints);
   if (status < 0) {
     free(lookup);
     return status;

@@ -12,9 +12,10 @@
 typedef void lookup_done(void *owner, int status, struct addresses *addresses);
 
 struct lookup;
+struct neap;
 
 /* Begins to resolve [host]; [passive]: to listen there. Returns 0 or a code of libuv. */
-int lookup_start(struct lookup **lookup, uv_loop_t *loop, const char *host, int port, bool passive,
+int lookup_start(struct lookup **lookup, struct neap *rt, const char *host, int port, bool passive,
                  lookup_done *done, void *owner);
 
 /* Nobody is told any more. NULL is allowed. */

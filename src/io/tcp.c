@@ -81,7 +81,7 @@ static void resolved(void *owner, int status, struct addresses *addresses) {
 static int begin(struct connect_op *op, const char *host, int port) {
   union address address;
   if (!address_parse(&address, host, port))
-    return lookup_start(&op->lookup, op->rt->loop, host, port, false, resolved, op);
+    return lookup_start(&op->lookup, op->rt, host, port, false, resolved, op);
   op->addresses = addresses_new(1);
   if (!op->addresses) return UV_ENOMEM;
   op->addresses->list[0].address = address;
