@@ -12,6 +12,7 @@
 #include "cli/exit.h"
 #include "core/error.h"
 #include "core/shuffle.h"
+#include "core/watchdog.h"
 #include "neap.h"
 
 struct command {
@@ -363,12 +364,25 @@ static int run_protected(struct command *c) {
   return complain(c);
 }
 
+/* NEAP_WATCHDOG=seconds */
+static void start_watchdog(struct command *c) {
+  char *end;
+  const char *value = c->ignore_environment ? NULL : getenv("NEAP_WATCHDOG");
+  if (!value || !*value) return;
+  double limit = strtod(value, &end);
+  if (*end || !(limit > 0))
+    fprintf(stderr, "%s: NEAP_WATCHDOG must be a positive number of seconds\n", c->name);
+  else if (watchdog_start(runtime_get(c->L), limit, false))
+    fprintf(stderr, "%s: cannot start the watchdog\n", c->name);
+}
+
 static int run_command(struct command *c) {
   watch_signals(c->neap);
   guard_sigpipe(c->L);
   exit_install(c->L);
   shuffle_set_seed(c->neap, (uint64_t)c->seed);
   if (c->virtual_clock) neap_use_virtual_clock(c->neap);
+  start_watchdog(c);
   int status = finish(c, run_protected(c));
   unwatch_signals();
   return status;

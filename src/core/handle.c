@@ -108,6 +108,21 @@ static int call(lua_State *L) {
   return 0;
 }
 
+bool handle_push_running(lua_State *L, struct neap *rt) {
+  lua_State *co = rt->L;
+  lua_Debug ar;
+  if (!lua_checkstack(co, 2)) return false;
+  for (int level = 0; lua_getstack(co, level, &ar); level++) {
+    lua_getinfo(co, "f", &ar);
+    bool found = lua_tocfunction(co, -1) == call;
+    lua_pop(co, 1);
+    if (!found || !lua_getlocal(co, &ar, 1)) continue;
+    if (co != L) lua_xmove(co, L, 1);
+    return true;
+  }
+  return false;
+}
+
 void handle_run(struct neap *rt, struct handle *handle) {
   lua_State *L = rt->L;
   if (handle->state == HANDLE_CANCELLED) {

@@ -12,6 +12,7 @@
 #include "core/report.h"
 #include "core/shuffle.h"
 #include "core/task.h"
+#include "core/watchdog.h"
 
 struct loop {
   bool closed;
@@ -303,6 +304,28 @@ static int l_set_field(lua_State *L) {
   return 0;
 }
 
+/* loop:set_watchdog{limit = seconds, preempt = boolean}: reports a task or callback that holds the loop for
+ * longer than the limit (1 s by default), while it does; with preempt it makes Lua code in a task that does so
+ * yield. nil or false: no watchdog, as in the beginning. */
+static int l_set_watchdog(lua_State *L) {
+  struct neap *rt = check_open(L, "set_watchdog");
+  double limit = 1;
+  if (!lua_toboolean(L, 2)) {
+    watchdog_stop(rt);
+    return 0;
+  }
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (lua_getfield(L, 2, "limit") != LUA_TNIL) {
+    luaL_argcheck(L, lua_isnumber(L, -1) && lua_tonumber(L, -1) > 0, 2,
+                  "the limit must be a positive number of seconds");
+    limit = lua_tonumber(L, -1);
+  }
+  lua_getfield(L, 2, "preempt");
+  if (watchdog_start(rt, limit, lua_toboolean(L, -1)))
+    return error_misuse(L, "set_watchdog: cannot start a thread");
+  return 0;
+}
+
 static int l_tostring(lua_State *L) {
   struct loop *loop = check_loop(L);
   lua_pushfstring(L, "<Loop %s>", loop->closed                ? "closed"
@@ -381,6 +404,7 @@ static const luaL_Reg methods[] = {
     {"set_debug", l_set_debug},
     {"get_debug", l_get_debug},
     {"__newindex", l_set_field},
+    {"set_watchdog", l_set_watchdog},
     {"__tostring", l_tostring},
     {NULL, NULL},
 };

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/collector.h"
 #include "core/deadlock.h"
@@ -12,6 +13,7 @@
 #include "core/handle.h"
 #include "core/shuffle.h"
 #include "core/task.h"
+#include "core/watchdog.h"
 
 enum {
   STEPS_PER_POLL = 64,      /* ready work goes on for so many steps before libuv is asked */
@@ -50,7 +52,7 @@ __attribute__((flatten)) static void run_ready(struct neap *rt) {
   if (!rt->ready_head) return;
   if (rt->seed) shuffle_ready(rt);
   runtime_make_ready(rt, &rt->turn_end);
-  for (;; rt->unpolled_steps++) {
+  for (;; runtime_count_step(rt)) {
     struct runnable *runnable = take_ready(rt);
     if (runnable == &rt->turn_end)
       return;
@@ -138,8 +140,24 @@ static void arm(struct neap *rt, uint64_t limit_ms) {
 
 /* --- polling --- */
 
+/* A clock that costs next to nothing and ticks every few milliseconds. */
+static int64_t coarse_now(void) {
+#ifdef CLOCK_MONOTONIC_COARSE
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+#else
+  return (int64_t)uv_hrtime() / 1000000;
+#endif
+}
+
+static unsigned count_of_steps(struct neap *rt) {
+  return atomic_load_explicit(&rt->steps, memory_order_relaxed);
+}
+
 static void after_poll(struct neap *rt) {
-  rt->unpolled_steps = 0;
+  rt->last_tick = coarse_now();
+  rt->polled_steps = count_of_steps(rt);
   rt->last_poll = (int64_t)uv_hrtime();
   fire_due(rt);
 }
@@ -155,16 +173,26 @@ static void poll_wait(struct neap *rt, uint64_t limit_ms) {
   collector_pace(rt);
   arm(rt, limit_ms);
   rt->polling = true;
+  watchdog_note(rt, false);
   uv_run(rt->loop, UV_RUN_ONCE);
+  watchdog_note(rt, true);
   rt->polling = false;
   uv_timer_stop(rt->uv_timer);
   after_poll(rt);
 }
 
-void runtime_poll_soon(struct neap *rt) { rt->unpolled_steps = STEPS_PER_POLL; }
+void runtime_poll_soon(struct neap *rt) { rt->polled_steps = count_of_steps(rt) - STEPS_PER_POLL; }
+
+static bool many_steps_ago(struct neap *rt) {
+  return count_of_steps(rt) - rt->polled_steps >= STEPS_PER_POLL;
+}
+
+void runtime_poll_if_due(struct neap *rt) {
+  if (many_steps_ago(rt)) poll_now(rt);
+}
 
 static bool poll_is_due(struct neap *rt) {
-  if (rt->unpolled_steps >= STEPS_PER_POLL) return true;
+  if (many_steps_ago(rt) || coarse_now() != rt->last_tick) return true;
   if (rt->turns % TURNS_PER_CLOCK != 0) return false;
   return (int64_t)uv_hrtime() - rt->last_poll >= POLL_INTERVAL_NS;
 }
@@ -211,6 +239,7 @@ enum run_result runtime_run(struct neap *rt, struct future *until) {
   if (!lua_checkstack(rt->L, 40)) return RUN_STOPPED;
   rt->running = true;
   rt->thread = uv_thread_self();
+  watchdog_note(rt, true);
   while (!is_over(rt, until)) {
     rt->turns++;
     run_ready(rt);
@@ -229,6 +258,7 @@ enum run_result runtime_run(struct neap *rt, struct future *until) {
     }
   }
   rt->running = was_running;
+  watchdog_note(rt, was_running);
   return result;
 }
 
@@ -330,6 +360,7 @@ static void close_resources(struct neap *rt) {
 
 void runtime_free(struct neap *rt) {
   if (rt->closed) return;
+  watchdog_free(rt);
   end_tasks(rt);
   rt->closed = true;
   close_resources(rt);

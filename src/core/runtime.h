@@ -5,6 +5,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -17,6 +18,7 @@
 
 struct op;
 struct task;
+struct watchdog;
 
 /* What stands in the ready queue: a task to resume, a callback to call, or the mark behind what was
  * ready when the turn began. */
@@ -69,7 +71,9 @@ struct neap {
   uint64_t seed;           /* of the order of the tasks in a turn; 0: first in, first out */
   uv_timer_t *uv_timer;    /* the one timer that libuv sees; unreferenced while it is not armed */
   int64_t last_poll;
-  unsigned unpolled_steps; /* since libuv was last asked */
+  int64_t last_tick;       /* of the coarse clock, at the last poll */
+  atomic_uint steps;       /* that were run; written by the loop's thread, read by the watchdog's */
+  unsigned polled_steps;   /* as many when libuv was last asked */
   unsigned turns;          /* since virtual time last moved */
 
   struct task *current;    /* whose step is running; NULL in callbacks and outside the loop */
@@ -95,6 +99,7 @@ struct neap {
   int64_t slow_ns;         /* in debug mode: steps that take longer are reported */
   uv_thread_t thread;      /* that runs it */
   bool has_contexts;       /* a context variable was set somewhere */
+  struct watchdog *watchdog; /* NULL until it is first switched on */
   unsigned unread;         /* failed futures that were collected and wait to be reported */
   unsigned reported;       /* errors that went to the default exception handler */
 
@@ -133,6 +138,12 @@ struct neap *runtime_new(lua_State *L, uv_loop_t *loop);
 /* Ends every task (cancel, then kill), closes what is open, and frees all. Awaits nothing. */
 void runtime_free(struct neap *rt);
 
+/* No exchange: nobody else writes it. */
+static inline void runtime_count_step(struct neap *rt) {
+  unsigned steps = atomic_load_explicit(&rt->steps, memory_order_relaxed);
+  atomic_store_explicit(&rt->steps, steps + 1, memory_order_relaxed);
+}
+
 void runtime_make_ready(struct neap *rt, struct runnable *runnable);
 
 /* What a run waits for. */
@@ -158,6 +169,9 @@ double runtime_check_seconds(lua_State *L, int index);
 
 /* A deadline has passed already: the timers are looked at before the next turn. */
 void runtime_poll_soon(struct neap *rt);
+
+/* Polls if that was asked for, or is due: what it makes ready stands before what the caller then does. */
+void runtime_poll_if_due(struct neap *rt);
 
 /* Returns 0, or -1 without memory. */
 int timer_start(struct neap *rt, struct timer *timer, int64_t deadline);

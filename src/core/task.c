@@ -91,6 +91,14 @@ static void creator_to_place(lua_State *L, const struct task *task) {
   }
 }
 
+/* All that waits does so in a C function; Lua's own code only when a hook made it yield. */
+static bool is_preempted(struct task *task) {
+  lua_Debug ar;
+  if (!task->suspended || !lua_getstack(task->L, 0, &ar)) return false;
+  lua_getinfo(task->L, "S", &ar);
+  return *ar.what != 'C';
+}
+
 /* Finds the line of the innermost function of [co] that is a script's. */
 static bool find_line(lua_State *co, lua_Debug *ar) {
   for (int level = 0; lua_getstack(co, level, ar); level++) {
@@ -102,7 +110,7 @@ static bool find_line(lua_State *co, lua_Debug *ar) {
 
 void task_push_place(lua_State *L, struct task *task) {
   lua_Debug ar;
-  const char *call = task->op ? task->op->kind->name : "sleep";
+  const char *call = is_preempted(task) ? "preempted" : task->op ? task->op->kind->name : "sleep";
   int top = lua_gettop(L), inner = coroutine_push_inner(L, task->L);
   bool found = false;
   for (int i = inner; i > 0 && !found; i--) found = find_line(lua_tothread(L, top + i), &ar);
@@ -342,9 +350,10 @@ void task_step(struct neap *rt, struct task *task) {
     bury(rt->L, rt, task);
   } else if (rt->suspending) {
     rt->suspending = false;
-  } else { /* C code yielded that knows nothing of us: that is a turn */
+  } else { /* the watchdog, or C code that knows nothing of us, yielded: that is a turn */
     lua_pop(co, results);
     task->suspended = true;
+    runtime_poll_if_due(rt);
     task_wake(rt, task, WAKE_RESULT);
   }
 }
@@ -568,7 +577,7 @@ static int push_progress(lua_State *L, struct neap *rt, struct task *task) {
     lua_pushliteral(L, ", being killed>");
   else {
     task_push_place(L, task);
-    lua_pushfstring(L, ", waits in %s>", lua_tostring(L, -1));
+    lua_pushfstring(L, is_preempted(task) ? ", %s>" : ", waits in %s>", lua_tostring(L, -1));
     lua_remove(L, -2);
   }
   lua_concat(L, 3);

@@ -38,6 +38,7 @@ struct task {
   bool named : 1;      /* as one that awaits again after that: see debug.h */
   bool dying : 1;      /* is being killed: its stack is gone */
   bool escaped : 1;    /* user code may hold the coroutine: it is not reused */
+  uint32_t preempted;  /* how often the watchdog made it yield */
 };
 
 /* Where things lie in the frame of task_main, at the bottom of the coroutine's stack. */
@@ -84,7 +85,7 @@ struct task *task_check(lua_State *L, struct neap *rt, int index);
 /* Pushes the name. */
 void task_push_name(lua_State *L, int index);
 
-/* Pushes one line on where an unended task waits: "sleep at x.lua:3". */
+/* Pushes one line on where an unended task waits: "sleep at x.lua:3", "preempted at x.lua:3". */
 void task_push_place(lua_State *L, struct task *task);
 
 void task_pool_free(struct neap *rt);
