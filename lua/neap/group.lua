@@ -105,10 +105,8 @@ function TaskGroup.__close(group, err)
     if group.state == "open" then group.state = "failing" end
     cancel_children(group)
   end
-  local waited, cancelled = false, err
-  if err == nil or not core.is_cancelled() then
-    waited, cancelled = pcall(wait_for_children, group)
-  end
+  local waited, failure = false, nil
+  if not core.is_cancelled() then waited, failure = pcall(wait_for_children, group) end
   if not waited then
     cancel_children(group)
     wait_shielded(group)
@@ -120,9 +118,11 @@ function TaskGroup.__close(group, err)
   if group.error_count > 0 then
     report_later_errors(group)
     if err == nil or group.errors[1] ~= err then error(group.errors[1], 0) end
-  elseif not waited and err == nil
-    and (core.is_cancelled() or not core.is(cancelled, core.CancelledError)) then
-    error(cancelled, 0)
+  elseif err == nil and failure ~= nil
+    and (core.is_cancelled() or not core.is(failure, core.CancelledError)) then
+    error(failure, 0)
+  elseif err == nil and not waited then
+    core.check_awaiting "TaskGroup" -- cancelled from outside: that is still to be told
   end
 end
 

@@ -855,6 +855,6 @@ describe("a stream", function()
       neap.open_connection("127.0.0.1", server.port)
       collectgarbage() collectgarbage()
     ]] }
-    assert.matches("the stream to 127.0.0.1:%d+, made at .-:4: ?, was collected unclosed", result.stderr)
+    assert.matches("the stream to 127.0.0.1:%d+, made at .-:4, was collected unclosed", result.stderr)
   end)
 end)

@@ -62,6 +62,7 @@ static int l_context(lua_State *L) {
 }
 
 static int l_set_context(lua_State *L) {
+  runtime_check_thread(L, runtime_of(L));
   lua_settop(L, 1);
   runtime_of(L)->has_contexts = true;
   context_set(L, runtime_of(L));

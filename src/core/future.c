@@ -22,6 +22,7 @@ struct future *future_test(lua_State *L, struct neap *rt, int index) {
 struct future *future_check(lua_State *L, struct neap *rt, int index) {
   struct future *future = future_test(L, rt, index);
   if (!future) luaL_typeerror(L, index, "neap.Future or neap.Task");
+  runtime_check_thread(L, rt);
   return future;
 }
 
@@ -402,6 +403,7 @@ static struct future *check_settable(lua_State *L, struct neap *rt, const char *
 }
 
 int l_future(lua_State *L) {
+  runtime_check_thread(L, runtime_of(L));
   future_new(L, runtime_of(L));
   if (runtime_of(L)->debug) {
     error_push_place(L);

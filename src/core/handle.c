@@ -175,7 +175,10 @@ static int l_tostring(lua_State *L) {
   if (lua_isfunction(L, -1)) {
     lua_Debug ar;
     lua_getinfo(L, ">S", &ar);
-    lua_pushfstring(L, "<Handle %s %s:%d", names[handle->state], ar.short_src, ar.linedefined);
+    if (*ar.what == 'C')
+      lua_pushfstring(L, "<Handle %s [C]", names[handle->state]);
+    else
+      lua_pushfstring(L, "<Handle %s %s:%d", names[handle->state], ar.short_src, ar.linedefined);
   } else {
     lua_pushfstring(L, "<Handle %s", names[handle->state]);
   }

@@ -292,7 +292,8 @@ static const char slow_field[] = "slow_callback_duration";
 
 static int l_get_field(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), slow_field)) return 0;
-  lua_pushnumber(L, (lua_Number)runtime_of(L)->slow_ns / 1e9);
+  int64_t ns = runtime_of(L)->slow_ns;
+  lua_pushnumber(L, ns == INT64_MAX ? INFINITY : (lua_Number)ns / 1e9);
   return 1;
 }
 
@@ -300,6 +301,8 @@ static int l_set_field(lua_State *L) {
   check_loop(L);
   if (strcmp(luaL_checkstring(L, 2), slow_field))
     return error_misuse(L, "a loop has no field '%s' to set", lua_tostring(L, 2));
+  if (lua_type(L, 3) != LUA_TNUMBER)
+    return error_misuse(L, "%s: number of seconds expected, got %s", slow_field, luaL_typename(L, 3));
   runtime_of(L)->slow_ns = runtime_time(runtime_check_seconds(L, 3));
   return 0;
 }
@@ -339,6 +342,7 @@ static int l_tostring(lua_State *L) {
 /* get_running_loop(): raises when no loop is running. */
 static int l_get_running_loop(lua_State *L) {
   struct neap *rt = runtime_of(L);
+  runtime_check_thread(L, rt);
   if (!rt->running) return error_misuse(L, "get_running_loop: no loop is running");
   loop_push(L, rt);
   return 1;
@@ -381,6 +385,7 @@ static int l_set_seed(lua_State *L) {
 /* is_body(): whether the script's body is what is running. */
 static int l_is_body(lua_State *L) {
   struct neap *rt = runtime_of(L);
+  runtime_check_thread(L, rt);
   lua_pushboolean(L, rt->running && rt->current && rt->current == rt->body);
   return 1;
 }

@@ -45,5 +45,6 @@ void *object_test(lua_State *L, struct neap *rt, int index, enum object_kind kin
 void *object_check(lua_State *L, struct neap *rt, int index, enum object_kind kind) {
   void *object = object_test(L, rt, index, kind);
   if (!object) luaL_typeerror(L, index, rt->kind_names[kind]);
+  runtime_check_thread(L, rt);
   return object;
 }

@@ -89,7 +89,7 @@ static void push_barrier_name(lua_State *L) {
 }
 
 static int refuse(lua_State *L, struct neap *rt, const char *name) {
-  if (rt->closed) return error_misuse(L, "%s: the runtime is closed", name);
+  runtime_check_open(L, rt, name);
   if (!rt->current)
     return error_misuse(L, "%s: cannot wait outside a task (start one with neap.%s)", name,
                         rt->running ? "create_task" : "run");

@@ -11,7 +11,7 @@
 #include "core/runtime.h"
 #include "core/task.h"
 
-static const char handler_key, traceback_key, caller_key;
+static const char handler_key, traceback_key, caller_key, kept_key;
 
 static int l_default_exception_handler(lua_State *L);
 
@@ -158,6 +158,31 @@ void report_warning(lua_State *L, struct neap *rt, const char *message, const ch
     lua_pop(L, 1);
 }
 
+static void new_kept(lua_State *L) {
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &kept_key);
+}
+
+void report_warning_later(lua_State *L, struct neap *rt) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 1);
+  rt->unread++;
+}
+
+void report_kept_warnings(lua_State *L, struct neap *rt) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &kept_key);
+  int table = lua_gettop(L);
+  if (lua_rawlen(L, table) > 0) new_kept(L);
+  for (lua_Integer i = 1; lua_rawgeti(L, table, i) == LUA_TSTRING; i++) {
+    lua_pushnil(L);
+    report_warning(L, rt, lua_tostring(L, -2), NULL, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 2);
+}
+
 /* --- the default handler --- */
 
 /* Adds a line to the string on top if the context has the field. */
@@ -215,6 +240,7 @@ static const luaL_Reg functions[] = {
 
 void report_open(lua_State *L, struct neap *rt) {
   (void)rt;
+  new_kept(L);
   runtime_push(L);
   luaL_setfuncs(L, functions, 1);
   runtime_push(L);

@@ -16,6 +16,13 @@ void report(lua_State *L, struct neap *rt, const char *message, const char *name
  * traceback on top of the stack (which it pops), or nil. */
 void report_warning(lua_State *L, struct neap *rt, const char *message, const char *name, int index);
 
+/* Keeps the message on top of the stack, which it pops, to be reported as a warning by the loop: for
+ * finalizers. May raise for want of memory. */
+void report_warning_later(lua_State *L, struct neap *rt);
+
+/* Reports what was kept. May raise for want of memory. */
+void report_kept_warnings(lua_State *L, struct neap *rt);
+
 /* A message handler for lua_pcall that keeps the traceback for the report that follows. */
 int report_keep_traceback(lua_State *L);
 

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/future.h"
 #include "core/handle.h"
+#include "core/report.h"
 #include "core/shuffle.h"
 #include "core/task.h"
 #include "core/watchdog.h"
@@ -219,6 +220,7 @@ static bool wait_for_something(struct neap *rt) {
 }
 
 static int protected_report(lua_State *L) {
+  report_kept_warnings(L, lua_touserdata(L, 1));
   future_report_failures(L, lua_touserdata(L, 1), false);
   return 0;
 }
@@ -375,9 +377,13 @@ void runtime_free(struct neap *rt) {
   pool_free(&rt->pool);
 }
 
+int runtime_refuse_thread(lua_State *L) {
+  lua_Debug ar;
+  const char *call = lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) ? ar.name : NULL;
+  return error_misuse(L, "%s: the loop is running in another thread", call ? call : "neap");
+}
+
 void runtime_check_open(lua_State *L, struct neap *rt, const char *call) {
-  uv_thread_t thread = uv_thread_self();
   if (rt->closed) error_misuse(L, "%s: the runtime is closed", call);
-  if (rt->running && !uv_thread_equal(&thread, &rt->thread))
-    error_misuse(L, "%s: the loop is running in another thread", call);
+  runtime_check_thread(L, rt);
 }

@@ -182,7 +182,15 @@ static inline void timer_init(struct timer *timer, void (*fire)(struct neap *, s
   timer->fire = fire;
 }
 
-/* Raises unless the call comes from where the runtime can be used. */
+int runtime_refuse_thread(lua_State *L);
+
+/* Raises when the loop is running in another thread. */
+static inline void runtime_check_thread(lua_State *L, struct neap *rt) {
+  uv_thread_t thread = uv_thread_self();
+  if (rt->running && !uv_thread_equal(&thread, &rt->thread)) runtime_refuse_thread(L);
+}
+
+/* The same, and when the runtime is closed. */
 void runtime_check_open(lua_State *L, struct neap *rt, const char *call);
 
 #endif

@@ -6,6 +6,13 @@
 #include "core/op.h"
 #include "core/task.h"
 
+/* Whether a scope around is cancelled, shields or not. */
+static bool is_covered(const struct task *task) {
+  for (struct scope *scope = task->scope; scope; scope = scope->parent)
+    if (scope->cancelled) return true;
+  return task->requests > 0;
+}
+
 static void refresh(struct neap *rt, struct task *task) {
   bool cancelled = false;
   struct scope *scope = task->scope;
@@ -13,7 +20,7 @@ static void refresh(struct neap *rt, struct task *task) {
     cancelled = scope->cancelled;
   if (!cancelled) cancelled = scope ? scope->cancelled : task->requests > 0;
   task->cancelled = cancelled;
-  if (!cancelled) task->told = task->named = false;
+  if (task->told && !cancelled && !is_covered(task)) task->told = task->named = false;
   if (cancelled && task->suspended) op_cancel(rt, task);
 }
 
@@ -165,6 +172,7 @@ static int l_gc(lua_State *L) {
 static struct scope *open_scope(lua_State *L, const char *call) {
   struct neap *rt = runtime_of(L);
   struct task *task = rt->current;
+  runtime_check_thread(L, rt);
   if (!task || rt->active != L || !lua_isyieldable(L))
     error_misuse(L, "%s: a scope is opened in a task, where it can wait", call);
   struct scope *scope = object_new(L, rt, OBJECT_SCOPE, sizeof *scope, 1);

@@ -601,6 +601,7 @@ static int l_tostring(lua_State *L) {
 /* current_task(): the running task, or nil in a callback. Raises when no loop is running. */
 static int l_current_task(lua_State *L) {
   struct neap *rt = runtime_of(L);
+  runtime_check_thread(L, rt);
   if (rt->current)
     task_push(L, rt->current);
   else if (rt->running)

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/op.h"
+#include "core/report.h"
 #include "core/runtime.h"
 #include "io/stream_read.h"
 #include "io/stream_write.h"
@@ -191,9 +192,9 @@ static void warn_unclosed(lua_State *L, struct stream *s) {
   char name[ADDRESS_MAX];
   lua_getiuservalue(L, 1, STREAM_PLACE);
   const char *place = lua_tostring(L, -1);
-  lua_pushfstring(L, "neap: the stream to %s, made at %s, was collected unclosed",
-                  stream_name(s, name), place ? place : "?");
-  lua_warning(L, lua_tostring(L, -1), 0);
+  lua_pushfstring(L, "the stream to %s, made at %s, was collected unclosed", stream_name(s, name),
+                  place ? place : "?");
+  report_warning_later(L, s->rt);
 }
 
 void stream_let_go(struct stream *s) {
@@ -279,7 +280,7 @@ struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit) {
   list_init(&s->shutters);
   list_init(&s->closers);
   if (rt->debug) {
-    error_where(L);
+    error_push_place(L);
     lua_setiuservalue(L, -2, STREAM_PLACE);
   }
   return s;
