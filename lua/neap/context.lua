@@ -95,6 +95,7 @@ end
 ---@param default any
 ---@return any
 function Context:get(variable, default)
+  if getmetatable(variable) ~= ContextVar then check.bad_argument("get", 1, "neap.ContextVar", variable) end
   return find(self.values, variable, default)
 end
 
@@ -106,11 +107,13 @@ local Entered = {
   end,
 }
 
---- Calls `fn(...)`, which may await, in this context; what it sets stays in it.
+--- Calls `fn(...)`, which may await, in this context; what it sets stays in it. Not inside a coroutine of
+--- your own, which could be left half-way.
 ---@param fn function
 ---@return any ...
 function Context:run(fn, ...)
   check.callable("run", 1, fn)
+  core.enter_context()
   if self.entered then core.misuse "run: the context is in use" end
   local entered <close> = setmetatable({ context = self, outer = core.context() }, Entered)
   self.entered = true

@@ -77,7 +77,7 @@ end
 --- Runs the task to its end, whatever that is.
 local function complete(main)
   local ran, err
-  if core.is_body() then ran, err = pcall(main.await, main) else ran, err = pcall(core.drive, main) end
+  if core.is_body() then ran, err = pcall(main.await, main) else ran, err = pcall(core.drive, main, "run") end
   if not ran and not main:done() then error(err, 0) end
 end
 
@@ -113,7 +113,8 @@ function Runner:close()
     if core.is_body() then
       cancel_leftovers(self.before)
     else
-      core.drive(core.create_task(cancel_leftovers, self.before))
+      self.closing = self.closing or core.create_task(cancel_leftovers, self.before)
+      core.drive(self.closing, "close")
     end
     core.report_failures()
     self.loop:set_debug(self.was_debug)

@@ -80,6 +80,7 @@ void heap_remove(struct heap *heap, struct heap_node *node) {
 }
 
 void heap_free(struct heap *heap) {
+  for (uint32_t i = 0; i < heap->count; i++) heap->entries[i].node->index = HEAP_ABSENT;
   free(heap->entries);
   *heap = (struct heap){0};
 }

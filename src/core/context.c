@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "core/error.h"
 #include "core/future.h"
 #include "core/task.h"
 
@@ -61,6 +62,14 @@ static int l_context(lua_State *L) {
   return 1;
 }
 
+/* enter_context(): raises inside a coroutine of the user's, which could take the context to its consumer. */
+static int l_enter_context(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  if (L != (rt->current ? rt->current->L : rt->L))
+    return error_misuse(L, "run: a context is entered in a task itself, not in a coroutine inside it");
+  return 0;
+}
+
 static int l_set_context(lua_State *L) {
   runtime_check_thread(L, runtime_of(L));
   lua_settop(L, 1);
@@ -71,6 +80,7 @@ static int l_set_context(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"context", l_context},
+    {"enter_context", l_enter_context},
     {"set_context", l_set_context},
     {NULL, NULL},
 };

@@ -95,11 +95,11 @@ static int l_run_until_complete(lua_State *L) {
   return future_push_result(L, 2);
 }
 
-/* drive(future): runs the loop, from outside, until it is done. */
+/* drive(future, call): runs the loop, from outside, until it is done. */
 static int l_drive(lua_State *L) {
   struct neap *rt = runtime_of(L);
   future_check(L, rt, 1);
-  drive(L, rt, 1, "run");
+  drive(L, rt, 1, luaL_checkstring(L, 2));
   return 0;
 }
 
