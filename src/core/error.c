@@ -140,6 +140,10 @@ int error_raise_cancelled(lua_State *L, struct neap *rt) {
   task_push(L, task);
   future_push_detail(L, -1, "message");
   error_push_cancelled(L, -2, -1);
+  if (task->requests == 0) { /* by a scope: a time limit's own error has no place to tell */
+    error_push_place(L);
+    lua_setfield(L, -2, "where");
+  }
   return lua_error(L);
 }
 
@@ -218,6 +222,17 @@ static void push_origin_traceback(lua_State *L, int error) {
   lua_remove(L, -2);
 }
 
+/* Appends to the string on top the place of the await that the error's scope has cut short. */
+static void add_where(lua_State *L, int error) {
+  if (!error_is(L, error, ERROR_ANY)) return;
+  lua_getfield(L, error, "where");
+  if (lua_isstring(L, -1)) {
+    lua_pushfstring(L, "%s\ncut short in the await at %s", lua_tostring(L, -2), lua_tostring(L, -1));
+    lua_replace(L, -3);
+  }
+  lua_pop(L, 1);
+}
+
 void error_push_traceback(lua_State *L, lua_State *thread, int index, int level) {
   luaL_checkstack(L, 12, NULL);
   index = lua_absindex(L, index);
@@ -228,6 +243,7 @@ void error_push_traceback(lua_State *L, lua_State *thread, int index, int level)
     lua_replace(L, -2);
   }
   lua_remove(L, -2);
+  add_where(L, index);
 }
 
 /* --- for Lua --- */

@@ -144,6 +144,8 @@ static int raise_timeout(lua_State *L, struct scope *scope) {
   else
     lua_pushliteral(L, "the deadline was missed");
   error_new(L, ERROR_TIMEOUT);
+  lua_getfield(L, 2, "where"); /* of the cancel that it takes the place of */
+  lua_setfield(L, -2, "where");
   return lua_error(L);
 }
 
