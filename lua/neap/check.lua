@@ -20,7 +20,7 @@ end
 --- Raises for a number that is not whole, or below the least; nil passes.
 function M.count(call, index, value, least)
   if value == nil then return end
-  if math.type(value) ~= "integer" then
+  if type(value) ~= "number" or not math.tointeger(value) then
     M.bad_argument(call, index, "whole number", value)
   elseif value < least then
     core.misuse(("bad argument #%d to '%s' (%d is less than %d)"):format(index, call, value, least))

@@ -177,7 +177,7 @@ end
 function M.Barrier(parties)
   if parties == nil then check.bad_argument("Barrier", 1, "whole number", parties) end
   check.count("Barrier", 1, parties, 1)
-  return setmetatable({ parties = parties, broken = false, waiting = core.WaitQueue() }, Barrier)
+  return setmetatable({ parties = math.tointeger(parties), broken = false, waiting = core.WaitQueue() }, Barrier)
 end
 
 local function raise_broken()

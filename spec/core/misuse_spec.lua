@@ -23,6 +23,17 @@ local functions = {
   table.pack("Semaphore", "must not be negative", -1),
   table.pack("Semaphore", "number expected", "many"),
   table.pack("BoundedSemaphore", "must not be negative", -1),
+  table.pack("Queue", "number expected, got string", "many"),
+  table.pack("Queue", "no integer representation", 1.5),
+  table.pack("LifoQueue", "number expected, got table", {}),
+  table.pack("PriorityQueue", "number expected, got boolean", true),
+  table.pack("PriorityQueue", "function expected, got number", 0, 1),
+  table.pack("Condition", "lock expected, got number", 1),
+  table.pack("Condition", "lock expected, got userdata", neap.Semaphore()),
+  table.pack("Barrier", "whole number expected, got no value"),
+  table.pack("Barrier", "whole number expected, got string", "2"),
+  table.pack("Barrier", "whole number expected, got number", 2.5),
+  table.pack("Barrier", "0 is less than 1", 0),
   table.pack("is", "table expected", {}, 1),
   table.pack("gather", "expected", 1),
   table.pack("gather", "expected", function() end, 1),
@@ -110,6 +121,22 @@ describe("a wrong argument of", function()
     task:await()
   end)
 
+  it("queue:put and queue:put_nowait, no item", function()
+    local queue = neap.Queue()
+    assert_refused(queue, table.pack("put", "value expected"), ":")
+    assert_refused(queue, table.pack("put_nowait", "value expected"), ":")
+    assert.is_true(queue:empty())
+  end)
+
+  it("condition:notify, no count, and condition:wait_for, no function", function()
+    local condition <close> = neap.Condition():acquire()
+    assert_refused(condition, table.pack("notify", "whole number expected, got string", "all"), ":")
+    assert_refused(condition, table.pack("notify", "whole number expected, got number", 1.5), ":")
+    assert_refused(condition, table.pack("notify", "-1 is less than 0", -1), ":")
+    assert_refused(condition, table.pack("wait_for", "function expected, got no value"), ":")
+    assert_refused(condition, table.pack("wait_for", "function expected, got boolean", true), ":")
+  end)
+
   it("group:create_task, no function", function()
     local group <close> = neap.TaskGroup()
     assert_refused(group, table.pack("create_task", "function", 1), ":")
@@ -119,11 +146,20 @@ end)
 describe("a wrong self of", function()
   local owners = {
     Future = neap.Future(), Loop = loop, Semaphore = neap.Semaphore(), Handle = loop:call_later(0, function() end),
+    Lock = neap.Lock(), Queue = neap.Queue(), Event = neap.Event(), Condition = neap.Condition(),
+    Barrier = neap.Barrier(1),
   }
   local names = {
     Future = { "await", "result", "exception", "done", "cancelled", "failed", "cancel", "set_result" },
     Loop = { "time", "call_soon", "stop", "close", "is_running", "is_closed", "get_debug", "create_future" },
     Semaphore = { "acquire", "release", "locked" },
+    Lock = { "acquire", "release", "locked" },
+    Queue = {
+      "put", "put_nowait", "get", "get_nowait", "join", "task_done", "shutdown", "qsize", "empty", "full",
+    },
+    Event = { "is_set", "set", "clear", "wait" },
+    Condition = { "acquire", "release", "locked", "wait", "wait_for", "notify", "notify_all" },
+    Barrier = { "wait", "reset", "abort" },
     Handle = { "cancel", "cancelled", "when" },
   }
   for kind, list in pairs(names) do

@@ -125,6 +125,12 @@ describe("a semaphore", function()
     neap.Semaphore(1):release()
   end)
 
+  it("Q5 does not count beyond what a number can hold", function()
+    local semaphore = neap.Semaphore(math.maxinteger)
+    assert.is_false(pcall(semaphore.release, semaphore))
+    assert.equal("<Semaphore unlocked, value " .. math.maxinteger .. ">", tostring(semaphore))
+  end)
+
   it("Q6 serves in order, over and over", function()
     local semaphore, log = neap.Semaphore(1), {}
     local tasks = {}

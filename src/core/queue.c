@@ -165,7 +165,7 @@ static int l_put_nowait(lua_State *L) {
   lua_settop(L, ITEM);
   if (q->shut) return refuse_shut(L, q, "put_nowait", NULL);
   if (is_full(q))
-    return error_raise(L, ERROR_QUEUE_FULL, "put_nowait: the queue has its %I items", q->maxsize);
+    return error_raise(L, ERROR_QUEUE_FULL, "put_nowait: the queue is full, with %I", q->maxsize);
   store_item(L, q);
   return 0;
 }
