@@ -1,0 +1,66 @@
+-- What scenarios use to tell a failure for want of memory from one of neap's.
+local neap = require "neap"
+
+local scenario = {
+  told = nil, -- the first error for want of memory that was seen
+}
+
+-- The second is what libuv says when it got no buffer to read into.
+function scenario.is_memory(text)
+  return text:find("not enough memory", 1, true) ~= nil or text:find("no buffer space", 1, true) ~= nil
+end
+
+local function note(err)
+  local text <const> = tostring(err)
+  local is_memory <const> = scenario.is_memory(text)
+  if is_memory then scenario.told = scenario.told or text end
+  return is_memory
+end
+
+-- Whether the error comes from want of memory, which has been told then.
+function scenario.note(err)
+  return faults.paused(note, err)
+end
+
+local function noting(ok, ...)
+  if not ok then scenario.note(...) end
+  return ok, ...
+end
+
+-- pcall, noting the error.
+function scenario.try(fn, ...)
+  return noting(pcall(fn, ...))
+end
+
+-- What fails the Lua way is noted: assert with that.
+function scenario.done(value, err, ...)
+  if value == nil and err ~= nil then scenario.note(err) end
+  return assert(value, err, ...)
+end
+
+-- fn(...) must raise an error of that kind, or with that text; after want of memory it may raise any.
+function scenario.raises(kind, fn, ...)
+  local ok, err = scenario.try(fn, ...)
+  if not ok and scenario.told then return err end
+  assert(not ok, "it raised nothing")
+  if type(kind) == "string" then
+    assert(tostring(err):find(kind, 1, true), err)
+  else
+    assert(neap.is(err, kind), err)
+  end
+  return err
+end
+
+-- A <close> value.
+function scenario.closer(fn)
+  return setmetatable({}, { __close = fn })
+end
+
+-- Starts a task and lets it come to its first await.
+function scenario.start(fn, ...)
+  local task = neap.create_task(fn, ...)
+  neap.sleep(0)
+  return task
+end
+
+return scenario
