@@ -99,6 +99,14 @@ void *faults_lua_alloc(void *unused, void *block, size_t before, size_t size) {
   return moved;
 }
 
+/* libuv aborts when its table of descriptors cannot grow, the one thing it reallocates. */
+static void *uv_realloc_surely(void *block, size_t size) {
+  faults_pause(true);
+  void *moved = __wrap_realloc(block, size);
+  faults_pause(false);
+  return moved;
+}
+
 void faults_take_libuv(void) {
-  uv_replace_allocator(__wrap_malloc, __wrap_realloc, __wrap_calloc, __wrap_free);
+  uv_replace_allocator(__wrap_malloc, uv_realloc_surely, __wrap_calloc, __wrap_free);
 }

@@ -22,12 +22,17 @@ function scenario.note(err)
   return faults.paused(note, err)
 end
 
-local function noting(ok, ...)
-  if not ok then scenario.note(...) end
-  return ok, ...
+-- An error that was raised, or one that was returned.
+local function noting(ok, value, err, ...)
+  if not ok then
+    scenario.note(value)
+  elseif value == nil and err ~= nil then
+    scenario.note(err)
+  end
+  return ok, value, err, ...
 end
 
--- pcall, noting the error.
+-- pcall, noting the error, also one that fn returns.
 function scenario.try(fn, ...)
   return noting(pcall(fn, ...))
 end
@@ -41,7 +46,7 @@ end
 -- fn(...) must raise an error of that kind, or with that text; after want of memory it may raise any.
 function scenario.raises(kind, fn, ...)
   local ok, err = scenario.try(fn, ...)
-  if not ok and scenario.told then return err end
+  if scenario.told then return err end
   assert(not ok, "it raised nothing")
   if type(kind) == "string" then
     assert(tostring(err):find(kind, 1, true), err)
@@ -51,9 +56,12 @@ function scenario.raises(kind, fn, ...)
   return err
 end
 
--- A <close> value.
+-- A <close> value, which notes the error that it may replace.
 function scenario.closer(fn)
-  return setmetatable({}, { __close = fn })
+  return setmetatable({}, { __close = function(_, err)
+    if err ~= nil then scenario.note(err) end
+    fn()
+  end })
 end
 
 -- Starts a task and lets it come to its first await.
