@@ -334,13 +334,22 @@ static int protected_free_tasks(lua_State *L) {
   return 0;
 }
 
-/* A task's <close> handlers may make new tasks; those end here too, but not for ever. */
-static void end_tasks(struct neap *rt) {
+static bool try_to_free_tasks(struct neap *rt) {
   lua_State *L = rt->L;
-  if (!lua_checkstack(L, 8)) return;
+  if (!lua_checkstack(L, 8)) return false;
   lua_pushcfunction(L, protected_free_tasks);
   lua_pushlightuserdata(L, rt);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* A task's <close> handlers may make new tasks; those end here too, but not for ever. Where there is no
+ * memory to close them, what they hold is released all the same. */
+static void end_tasks(struct neap *rt) {
+  if (!try_to_free_tasks(rt)) (void)try_to_free_tasks(rt);
+  while (!list_empty(&rt->tasks))
+    task_abandon(rt, container_of(rt->tasks.next, struct task, link));
 }
 
 /* What is still open then belongs to the program around us, and to static or longer-lived memory. */

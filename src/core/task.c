@@ -409,6 +409,16 @@ bool task_kill(lua_State *L, struct neap *rt, struct task *task) {
   return true;
 }
 
+void task_abandon(struct neap *rt, struct task *task) {
+  unqueue(rt, &task->runnable);
+  op_detach(rt, task);
+  scope_forget(rt, task);
+  list_remove(&task->link);
+  rt->task_count--;
+  task->future.state = FUTURE_CANCELLED;
+  task->L = NULL;
+}
+
 void task_throw(lua_State *L, struct neap *rt, struct task *task) {
   task_push(L, task);
   lua_insert(L, -2);

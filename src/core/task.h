@@ -73,6 +73,9 @@ static inline void task_request_cancel(struct task *task) {
  * or is running. */
 bool task_kill(lua_State *L, struct neap *rt, struct task *task);
 
+/* Ends a task of a runtime that is being freed: its <close> variables do not run. Cannot raise. */
+void task_abandon(struct neap *rt, struct task *task);
+
 /* Wakes the waiting task with the error on top of the stack, which it pops. May raise for want of
  * memory. */
 void task_throw(lua_State *L, struct neap *rt, struct task *task);
