@@ -16,7 +16,7 @@
 #include "core/task.h"
 #include "io/io.h"
 
-/* Registry keys: the modules that are loaded, by name; the task that was spawned last. */
+/* Registry keys: the modules that are loaded, by name, made when all is open; the task that was spawned last. */
 static const char modules_key, spawned_key;
 
 /* --- the module --- */
@@ -67,18 +67,25 @@ static void open_rooms(lua_State *L) {
   struct neap *rt = runtime_new(L, NULL);
   rt->debug = debug_is_wanted(L);
   library_open(L, rt);
-  lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
   library_push(L);
   io_open(L, rt);
   lua_pushliteral(L, NEAP_VERSION);
   lua_setfield(L, -2, "version");
   lua_pop(L, 1);
   preload_modules(L);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &modules_key);
+}
+
+/* Opening that failed for want of memory begins again, with another runtime. */
+static bool is_open(lua_State *L) {
+  bool open = lua_rawgetp(L, LUA_REGISTRYINDEX, &modules_key) != LUA_TNIL;
+  lua_pop(L, 1);
+  return open;
 }
 
 int luaopen_neap(lua_State *L) {
-  if (!runtime_get(L)) open_rooms(L);
+  if (!is_open(L)) open_rooms(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_getfield(L, -1, "neap");
   lua_call(L, 0, 1);
