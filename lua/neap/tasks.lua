@@ -90,8 +90,10 @@ local function first_value(task)
 end
 
 local function outcome(task)
-  local ok, value = pcall(first_value, task)
-  return value, not ok
+  if task:failed() then return task:exception() end
+  if not task:cancelled() then return first_value(task) end
+  local _, err = pcall(first_value, task)
+  return err
 end
 
 --- Waits for all of them, and returns one list, in order, with `n`, of each one's first value.
