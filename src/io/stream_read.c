@@ -39,7 +39,7 @@ static void wake_reader(struct stream *s) {
 }
 
 void stream_stop_reading(struct stream *s, int status) {
-  if (status == 0)
+  if (!s->error && status == 0)
     s->reader.ended = true;
   else if (!s->error)
     s->error = status;
@@ -64,11 +64,12 @@ void stream_receive(void *owner, const char *bytes, size_t length) {
   keep_bounded(s);
 }
 
-/* Comes before a read: it may not stop that read. */
+/* Comes before a read: it may not stop that read. Where bytes are missing no end of file is told. */
 void stream_keep_received(struct borrower *borrower) {
   struct stream *s = container_of(borrower, struct stream, borrower);
   if (reader_keep(&s->reader) == 0) return;
   s->error = UV_ENOMEM;
+  s->reader.ended = false;
   wake_reader(s);
 }
 
