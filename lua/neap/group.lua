@@ -18,6 +18,7 @@ local function list_children(group)
   local tasks = {}
   for task in pairs(children) do tasks[#tasks + 1] = task end
   table.sort(tasks, function(a, b) return children[a] < children[b] end)
+  tasks[#tasks + 1] = group.unlisted or nil
   return tasks
 end
 
@@ -26,6 +27,7 @@ local function cancel_children(group)
 end
 
 local function on_child_done(group, task)
+  if not group.children[task] then return end
   group.children[task] = nil
   group.count = group.count - 1
   if task:failed() then
@@ -45,10 +47,18 @@ end
 local function new()
   local group = {
     state = "open", children = {}, count = 0, made = 0, errors = {}, error_count = 0, failed = {},
+    unlisted = false,
     scope = core.CancelScope { call = "TaskGroup" },
   }
   group.on_done = function(task) on_child_done(group, task) end
   return setmetatable(group, TaskGroup)
+end
+
+--- It was made by a call that failed for want of memory.
+local function wait_for_unlisted(group)
+  group.unlisted:cancel()
+  core.wait_many({ group.unlisted }, 0)
+  group.unlisted = false
 end
 
 --- Makes a task in the group. Raises once the group is shutting down.
@@ -60,9 +70,13 @@ function TaskGroup:create_task(fn, ...)
       :format(self.state == "closed" and "finished" or "shutting down"))
   end
   check.startable("create_task", 1, fn)
+  if self.unlisted then wait_for_unlisted(self) end
   local task = core.create_task_at(2, fn, ...)
-  self.count, self.made = self.count + 1, self.made + 1
+  self.unlisted = task -- stays so where there is no memory to note it down
+  self.made = self.made + 1
   self.children[task] = self.made
+  self.unlisted = false
+  self.count = self.count + 1
   task:add_done_callback(self.on_done)
   return task
 end
@@ -78,10 +92,19 @@ end
 --- Runs when the task is killed, too, where nothing can be waited for.
 local at_kill <const> = { __close = function(guard) cancel_children(guard.group) end }
 
+--- Children whose callback there was no memory to make, or to call. Those on their way come first.
+local function end_forgotten(group, children)
+  core.sleep(0)
+  for _, task in ipairs(children) do on_child_done(group, task) end
+end
+
 local function wait_for_children(group)
   local _ <close> = setmetatable({ group = group }, at_kill)
+  if group.unlisted then wait_for_unlisted(group) end
   while group.count > 0 do
-    core.wait_many(list_children(group), 0, nil, "TaskGroup")
+    local children = list_children(group)
+    core.wait_many(children, 0, nil, "TaskGroup")
+    if group.count > 0 then end_forgotten(group, children) end
   end
 end
 
