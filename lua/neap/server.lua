@@ -24,6 +24,7 @@ end
 
 local function on_handler_done(server, task)
   local stream = server.streams[task]
+  if not stream then return end
   server.streams[task] = nil
   server.busy = server.busy - 1
   stream:close()
@@ -68,20 +69,30 @@ local function accept_all(server, listener)
   end
 end
 
-local function on_accepter_done(server)
+local function on_accepter_done(server, task)
+  if not server.accepters[task] then return end
+  server.accepters[task] = nil
   server.busy = server.busy - 1
   if not server.closing then server:close() end
   end_if_done(server)
 end
 
+local function start_or_close(server)
+  local started, err = pcall(server.start_serving, server)
+  if started then return end
+  server:close()
+  error(err, 0)
+end
+
 local function make(handler, listeners, options)
   local server = setmetatable({
-    handler = handler, listeners = listeners, streams = {}, busy = 0, ended = core.Future(),
+    handler = handler, listeners = listeners, streams = {}, accepters = {}, busy = 0,
+    ended = core.Future(),
   }, Server)
   server.port = select(2, listeners[1]:address())
   server.on_handler_done = function(task) on_handler_done(server, task) end
-  server.on_accepter_done = function() on_accepter_done(server) end
-  if not options or options.start_serving ~= false then server:start_serving() end
+  server.on_accepter_done = function(task) on_accepter_done(server, task) end
+  if not options or options.start_serving ~= false then start_or_close(server) end
   return server
 end
 
@@ -93,9 +104,10 @@ function Server:start_serving()
   self.started = true
   for _, listener in ipairs(self.listeners) do
     local task = core.create_task(accept_all, self, listener)
-    task:set_name("server on port " .. self.port)
-    task:add_done_callback(self.on_accepter_done)
+    self.accepters[task] = true
     self.busy = self.busy + 1
+    task:add_done_callback(self.on_accepter_done)
+    task:set_name("server on port " .. self.port)
   end
 end
 
@@ -155,9 +167,32 @@ function Server:abort_clients()
   for _, stream in pairs(self.streams) do stream:abort() end
 end
 
+--- Tasks whose callback there was no memory to make, or to call. Those on their way come first.
+local function end_forgotten(server)
+  core.sleep(0)
+  for task in pairs(server.streams) do
+    if task:done() then on_handler_done(server, task) end
+  end
+  for task in pairs(server.accepters) do
+    if task:done() then on_accepter_done(server, task) end
+  end
+end
+
+local function list_busy(server)
+  local tasks = {}
+  for task in pairs(next(server.accepters) and server.accepters or server.streams) do
+    tasks[#tasks + 1] = task
+  end
+  return tasks
+end
+
 --- Waits until the server was closed and all its handlers have ended.
 ---@return true
 function Server:wait_closed()
+  while self.busy > 0 do
+    core.wait_many(list_busy(self), 0)
+    if self.busy > 0 then end_forgotten(self) end
+  end
   return core.await(self.ended)
 end
 
