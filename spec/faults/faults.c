@@ -98,6 +98,12 @@ static int l_handler(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"paused", l_paused}, {"handler", l_handler}, {NULL, NULL}};
 
+/* The module "faults". */
+static int open_faults(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}
+
 static void die(const char *what) {
   fprintf(stderr, "faults: %s\n", what);
   exit(EXIT_FAILURE);
@@ -105,8 +111,8 @@ static void die(const char *what) {
 
 /* Loads the judge, which is told of [name], and leaves it on the stack. */
 static void load_judge(lua_State *L, const char *name) {
-  luaL_newlib(L, functions);
-  lua_setglobal(L, "faults");
+  luaL_requiref(L, "faults", open_faults, 0);
+  lua_pop(L, 1);
   lua_pushfstring(L, "%s/judge.lua", directory);
   if (luaL_loadfile(L, lua_tostring(L, -1)) != LUA_OK) die(lua_tostring(L, -1));
   lua_pushstring(L, name);

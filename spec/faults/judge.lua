@@ -1,11 +1,14 @@
 -- What the host of the scenarios (faults.c) asks: what to run, and whether what came of it is in order. The chunk gets
--- the scenario's name, or nothing for the list of all. The global `faults` is the host's.
+-- the scenario's name, or nothing for the list of all.
 local name = ...
+local faults = require "faults" -- the host's
 local neap = require "neap"
 local scenario = require "spec.faults.scenario"
 local testing = require "neap.testing"
 
-local ROOMS <const> = { "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "streams" }
+local ROOMS <const> = {
+  "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "streams",
+}
 
 local judge = { names = {} }
 

@@ -1,4 +1,5 @@
 -- What scenarios use to tell a failure for want of memory from one of neap's.
+local faults = require "faults"
 local neap = require "neap"
 
 local scenario = {
