@@ -18,7 +18,7 @@
 #include "neap.h"
 
 enum {
-  CAP = 260,         /* injections per scenario, over all modes */
+  CAP = 120,         /* injections per scenario, over all modes */
   WORKERS = 2,       /* injections that run at a time */
   LIMIT_S = 5,       /* after which one hangs */
   HANGS = 2,         /* after which a scenario is given up */
