@@ -7,7 +7,8 @@ local scenario = require "spec.faults.scenario"
 local testing = require "neap.testing"
 
 local ROOMS <const> = {
-  "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "streams",
+  "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "locks", "queues",
+  "looking", "streams",
 }
 
 local judge = { names = {} }
