@@ -11,7 +11,8 @@
 
 enum { PACKED = 2 };
 
-/* Registry tables: failed futures by address (weak values), and those collected unread. */
+/* Registry tables: failed futures by the order of failing (weak values: a finalizer, for which there may be no
+ * memory, could not take them out of a list), and those collected unread. */
 static const char failed_key, unread_key;
 
 struct future *future_test(lua_State *L, struct neap *rt, int index) {
@@ -72,7 +73,7 @@ static void complete(struct neap *rt, struct future *future, enum future_state s
     list_remove(node);
     waiter->fire(rt, waiter, future);
   }
-  if (state == FUTURE_FAILED && !future->retrieved) list_append(&rt->failures, &future->waiters);
+  if (state == FUTURE_FAILED && !future->retrieved) rt->unretrieved++;
 }
 
 void future_finish(lua_State *L, struct neap *rt, int index, int first) {
@@ -105,7 +106,8 @@ static void guard(lua_State *L, struct neap *rt, int index) {
   future_set_detail(L, index, "guard");
   lua_rawgetp(L, LUA_REGISTRYINDEX, &failed_key);
   lua_pushvalue(L, index);
-  lua_rawsetp(L, -2, lua_touserdata(L, index));
+  lua_rawseti(L, -2, rt->failures + 1);
+  rt->failures++;
   lua_pop(L, 1);
 }
 
@@ -118,7 +120,7 @@ void future_fail(lua_State *L, struct neap *rt, int index, enum future_state sta
 }
 
 static void mark_retrieved(struct future *future) {
-  if (future->state == FUTURE_FAILED && !future->retrieved) list_remove(&future->waiters);
+  if (future->state == FUTURE_FAILED && !future->retrieved) future->rt->unretrieved--;
   future->retrieved = true;
 }
 
@@ -364,17 +366,14 @@ static void report_collected(lua_State *L, struct neap *rt) {
   lua_pop(L, 2);
 }
 
+/* Those that are collected, but whose guards are about to tell, stand in the table no more. */
 static void report_living(lua_State *L, struct neap *rt) {
-  struct list unread;
-  struct list *node;
-  list_init(&unread);
-  list_splice(&unread, &rt->failures);
+  lua_Integer last = rt->failures;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &failed_key);
-  while ((node = list_first(&unread))) {
-    struct future *future = container_of(node, struct future, waiters);
-    list_remove(node);
-    list_append(&rt->failures, node);
-    if (lua_rawgetp(L, -1, future) != LUA_TNIL) { /* or else its guard is about to tell */
+  while (rt->failures_told < last) {
+    lua_rawgeti(L, -1, ++rt->failures_told);
+    struct future *future = lua_touserdata(L, -1);
+    if (future && future->state == FUTURE_FAILED && !future->retrieved) {
       mark_retrieved(future);
       report_one(L, rt, lua_gettop(L));
     }
@@ -388,7 +387,7 @@ void future_report_failures(lua_State *L, struct neap *rt, bool all) {
   if (rt->unread) report_collected(L, rt);
   if (!all) return;
   report_living(L, rt);
-  if (list_empty(&rt->failures)) return;
+  if (rt->unretrieved == 0) return;
   lua_gc(L, LUA_GCCOLLECT); /* collected ones whose guards have not been finalized yet */
   if (rt->unread) report_collected(L, rt);
 }

@@ -20,7 +20,7 @@ enum { FUTURE_RESULT = 1, FUTURE_DETAILS = 2, FUTURE_USER_VALUES = 2 };
 
 struct future {
   struct neap *rt;
-  struct list waiters; /* of struct waiter, in order of registration; when failed: [rt->failures] */
+  struct list waiters; /* of struct waiter, in order of registration */
   uint8_t state;
   bool is_task;
   bool retrieved; /* somebody has seen the error */

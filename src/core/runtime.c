@@ -289,7 +289,6 @@ static void init(struct neap *rt, lua_State *L) {
   rt->L = lua_tothread(L, -1);
   lua_pop(L, 1);
   list_init(&rt->tasks);
-  list_init(&rt->failures);
   list_init(&rt->scopes);
   list_init(&rt->resources);
   rt->turn_end.kind = RUN_TURN_END;

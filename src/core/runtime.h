@@ -106,7 +106,9 @@ struct neap {
   struct list tasks;       /* all that have not ended, in order of creation */
   uint32_t task_count;
   uint32_t last_task_id;
-  struct list failures;    /* failed futures whose error nobody has read; linked by [waiters] */
+  unsigned unretrieved;    /* failed futures whose error nobody has read */
+  lua_Integer failures;    /* futures that have failed */
+  lua_Integer failures_told; /* so many of them, in order, were read, reported or collected */
   struct list scopes;      /* scopes of user coroutines that are not being run, see scope.c */
   struct list resources;   /* what must be closed before the loop can be */
   bool pool_used;          /* libuv's threads have been started */
