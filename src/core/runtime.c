@@ -296,17 +296,17 @@ static void init(struct neap *rt, lua_State *L) {
   rt->closed = true; /* until its loop is open */
 }
 
-static bool open_loop(struct neap *rt, uv_loop_t *loop) {
+/* Returns 0 or UV_E*. */
+static int open_loop(struct neap *rt, uv_loop_t *loop) {
   rt->uv_timer = malloc(sizeof *rt->uv_timer);
-  if (!rt->uv_timer) return false;
+  if (!rt->uv_timer) return UV_ENOMEM;
   rt->owns_loop = !loop;
   rt->loop = loop ? loop : &rt->own_loop;
-  if ((rt->owns_loop && uv_loop_init(rt->loop)) || uv_timer_init(rt->loop, rt->uv_timer)) {
-    free(rt->uv_timer);
-    return false;
-  }
-  rt->closed = false;
-  return true;
+  int status = rt->owns_loop ? uv_loop_init(rt->loop) : 0;
+  if (status == 0) status = uv_timer_init(rt->loop, rt->uv_timer);
+  if (status < 0) free(rt->uv_timer);
+  rt->closed = status < 0;
+  return status;
 }
 
 struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
@@ -318,7 +318,8 @@ struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
   anchors_open(L, rt);
-  if (!open_loop(rt, loop)) error_misuse(L, "neap: cannot make an event loop");
+  int status = open_loop(rt, loop);
+  if (status < 0) error_misuse(L, "neap: cannot make an event loop: %s", uv_strerror(status));
   return rt;
 }
 
