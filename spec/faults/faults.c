@@ -18,7 +18,7 @@
 #include "neap.h"
 
 enum {
-  CAP = 120,         /* injections per scenario, over all modes */
+  CAP = 90,          /* injections per scenario, over all modes */
   WORKERS = 2,       /* injections that run at a time */
   LIMIT_S = 5,       /* after which one hangs */
   HANGS = 2,         /* after which a scenario is given up */
@@ -438,6 +438,7 @@ static int run_many(const char *name, int cap) {
     if (!(tally.workers[i].output = tmpfile())) die("no temporary file");
   open_scenario(&scenario, name);
   run_modes(&tally, cap);
+  neap_free(scenario.neap);
   return tally.bad > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
