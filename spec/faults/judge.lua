@@ -8,7 +8,7 @@ local testing = require "neap.testing"
 
 local ROOMS <const> = {
   "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "locks", "queues",
-  "looking", "streams",
+  "looking", "streams", "collected",
 }
 
 local judge = { names = {} }
