@@ -13,6 +13,7 @@
 #include "core/handle.h"
 #include "core/report.h"
 #include "core/shuffle.h"
+#include "core/scope.h"
 #include "core/task.h"
 #include "core/watchdog.h"
 
@@ -289,6 +290,7 @@ static void init(struct neap *rt, lua_State *L) {
   rt->L = lua_tothread(L, -1);
   lua_pop(L, 1);
   list_init(&rt->tasks);
+  list_init(&rt->all_scopes);
   list_init(&rt->scopes);
   list_init(&rt->resources);
   rt->turn_end.kind = RUN_TURN_END;
@@ -382,6 +384,7 @@ void runtime_free(struct neap *rt) {
   }
   task_pool_free(rt);
   heap_free(&rt->timers);
+  scope_free_all(rt);
   anchors_free(rt);
   pool_free(&rt->pool);
 }

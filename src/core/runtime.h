@@ -109,6 +109,7 @@ struct neap {
   unsigned unretrieved;    /* failed futures whose error nobody has read */
   lua_Integer failures;    /* futures that have failed */
   lua_Integer failures_told; /* so many of them, in order, were read, reported or collected */
+  struct list all_scopes;
   struct list scopes;      /* scopes of user coroutines that are not being run, see scope.c */
   struct list resources;   /* what must be closed before the loop can be */
   bool pool_used;          /* libuv's threads have been started */

@@ -149,15 +149,48 @@ static int raise_timeout(lua_State *L, struct scope *scope) {
   return lua_error(L);
 }
 
+/* The userdata. */
+struct box {
+  struct scope *open;
+  struct scope closed; /* a copy, to answer from, once [open] is NULL */
+};
+
 static struct scope *check_scope(lua_State *L) {
-  return object_check(L, runtime_of(L), 1, OBJECT_SCOPE);
+  struct neap *rt = runtime_of(L);
+  struct box *box = object_check(L, rt, 1, OBJECT_SCOPE);
+  if (!box->open) return &box->closed;
+  if (rt->closed) error_misuse(L, "the runtime is closed");
+  return box->open;
+}
+
+static void free_scope(struct neap *rt, struct scope *scope) {
+  list_remove(&scope->all);
+  pool_release(&rt->pool, scope, sizeof *scope);
+}
+
+/* Closes the scope at index 1 and returns what is left of it. */
+static struct scope *end_scope(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct box *box = object_check(L, rt, 1, OBJECT_SCOPE);
+  struct scope *scope = box->open;
+  if (scope && !rt->closed) {
+    close_scope(rt, scope);
+    box->closed = *scope;
+    free_scope(rt, scope);
+  }
+  box->open = NULL;
+  return &box->closed;
+}
+
+void scope_free_all(struct neap *rt) {
+  while (!list_empty(&rt->all_scopes))
+    free_scope(rt, container_of(rt->all_scopes.next, struct scope, all));
 }
 
 /* __close(scope, err): the end of the block. */
 static int l_close(lua_State *L) {
-  struct scope *scope = check_scope(L);
-  struct task *task = scope->task;
-  close_scope(runtime_of(L), scope);
+  struct task *task = check_scope(L)->task;
+  struct scope *scope = end_scope(L);
   if (scope->raises_timeout && scope->expired && !lua_isnoneornil(L, 2) &&
       is_own_cancel(L, scope, task, 2))
     return raise_timeout(L, scope);
@@ -165,7 +198,7 @@ static int l_close(lua_State *L) {
 }
 
 static int l_gc(lua_State *L) {
-  close_scope(runtime_of(L), check_scope(L));
+  end_scope(L);
   return 0;
 }
 
@@ -177,13 +210,18 @@ static struct scope *open_scope(lua_State *L, const char *call) {
   runtime_check_thread(L, rt);
   if (!task || rt->active != L || !lua_isyieldable(L))
     error_misuse(L, "%s: a scope is opened in a task, where it can wait", call);
-  struct scope *scope = object_new(L, rt, OBJECT_SCOPE, sizeof *scope, 1);
+  struct box *box = object_new(L, rt, OBJECT_SCOPE, sizeof *box, 1);
+  box->open = NULL;
+  struct scope *scope = pool_alloc(&rt->pool, sizeof *scope);
+  if (!scope) error_misuse(L, "%s: not enough memory", call);
   lua_pushthread(L); /* lives as long: it is known by its address */
   lua_setiuservalue(L, -2, 1);
   *scope = (struct scope){.task = task, .parent = task->scope, .L = L, .deadline = INT64_MAX,
                           .state = SCOPE_OPEN, .limit = -1};
   timer_init(&scope->timer, expire);
   list_init(&scope->link);
+  list_append(&rt->all_scopes, &scope->all);
+  box->open = scope;
   task->scope = scope;
   return scope;
 }
@@ -252,9 +290,8 @@ static int l_cancel_scope(lua_State *L) {
 
 static int run_ended(lua_State *L, int status, lua_KContext context) {
   (void)context;
-  struct scope *scope = check_scope(L);
-  struct task *task = scope->task;
-  close_scope(runtime_of(L), scope);
+  struct task *task = check_scope(L)->task;
+  struct scope *scope = end_scope(L);
   if (status == LUA_OK || status == LUA_YIELD) {
     lua_pushboolean(L, 1);
     lua_replace(L, 2);

@@ -10,7 +10,10 @@
 
 enum scope_state { SCOPE_OPEN, SCOPE_CLOSED };
 
+/* Lives outside Lua's memory, which may be freed unfinalized: Lua drops a finalizer that there is no
+ * memory to call. The userdata points at it while it is open; the runtime's end frees what nobody has. */
 struct scope {
+  struct list all;      /* in rt->all_scopes */
   struct task *task;    /* whose awaits it governs; NULL while it is not open or not being run */
   struct scope *parent; /* the next one outward, or NULL */
   lua_State *L;         /* the coroutine that opened it */
@@ -34,6 +37,9 @@ void scope_refresh(struct neap *rt, struct task *task);
  * or [co] has yielded to its consumer, and takes its scopes with it. */
 void scope_attach(struct neap *rt, struct task *task, lua_State *co);
 void scope_detach(struct neap *rt, struct task *task, lua_State *co);
+
+/* At the runtime's end. */
+void scope_free_all(struct neap *rt);
 
 /* The task ended: no scope of it may stay. */
 void scope_forget(struct neap *rt, struct task *task);

@@ -20,7 +20,7 @@ return {
       end)
       assert(generator() == 1)
     end
-    collectgarbage()
+    collect()
     neap.sleep(20)
   end },
 
