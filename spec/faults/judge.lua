@@ -93,9 +93,9 @@ function judge.check(ok, result, stderr, faulty)
   if wrong then return wrong end
   baseline.tasks = baseline.tasks + 1 -- this one
   reports = {}
+  if found.after then found.after() end
   settle()
   try_out()
-  if found.after then found.after() end
   settle()
   if reports[1] then return "afterwards it reported: " .. table.concat(reports, "\n") end
 end

@@ -324,8 +324,9 @@ static int l_set_watchdog(lua_State *L) {
     limit = lua_tonumber(L, -1);
   }
   lua_getfield(L, 2, "preempt");
-  if (watchdog_start(rt, limit, lua_toboolean(L, -1)))
-    return error_misuse(L, "set_watchdog: cannot start a thread");
+  int status = watchdog_start(rt, limit, lua_toboolean(L, -1));
+  if (status < 0)
+    return error_misuse(L, "set_watchdog: cannot start a thread: %s", uv_strerror(status));
   return 0;
 }
 

@@ -7,6 +7,10 @@ local start <const>, raises <const> = scenario.start, scenario.raises
 
 local variable <const> = neap.ContextVar("variable", "default")
 
+local function stop_watchdog()
+  neap.get_running_loop():set_watchdog(nil)
+end
+
 return {
   { name = "ContextVar: tasks inherit", run = function()
     assert(variable:get() == "default")
@@ -56,6 +60,15 @@ return {
     task:cancel()
     task:await()
     assert(loop:get_debug())
+  end },
+
+  { name = "the watchdog", after = stop_watchdog, run = function()
+    local loop = neap.get_running_loop()
+    loop:set_watchdog { limit = 60 }
+    neap.create_task(neap.sleep, 1):await()
+    loop:set_watchdog { limit = 30, preempt = true }
+    neap.sleep(1)
+    stop_watchdog()
   end },
 
   { name = "debug hooks", run = function()
