@@ -240,6 +240,8 @@ local CASES = {
     end)()' -e 'debug.sethook()' -e 'print(debug.gethook()) print(table.concat(lines, " "))']] },
   { "runs goto and integer for", [[$LUA -e 'for i = 3, 1, -1 do if i == 2 then goto next end print(i) ::next:: end']] },
 
+  { "prints in interactive mode what stands behind =", [[printf '=6*7\n= "a" .. \n "b"\n= = 1\n2 =\n=3\n' |
+    $LUA -e '_PROMPT = "" _PROMPT2 = ""' -i 2>&1 | grep -x -e 42 -e ab -e 'stdin:.*' -e 3]] },
   { "refuses an unknown option", [[$LUA -x]], usage = true },
   { "refuses an unknown long option", [[$LUA --help]], usage = true },
   { "refuses letters after an option", [[$LUA -vx]], usage = true },

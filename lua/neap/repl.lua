@@ -21,9 +21,11 @@ local function is_incomplete(message)
 end
 
 --- Reads lines until they are a chunk. Returns it, or nil and the message; nothing at the end of input.
+--- As in `lua`, "=x" stands for "return x".
 local function read_chunk()
   local code = read_line(true)
   if not code then return nil end
+  code = code:gsub("^=", "return ", 1)
   local chunk = load("return " .. code, "=stdin", "t")
   if chunk then return chunk end
   while true do
