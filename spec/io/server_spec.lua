@@ -1,5 +1,6 @@
 -- Servers: a task for each connection, and how all of it ends.
 local neap = require "neap"
+local network = require "spec.support.network"
 local program = require "spec.support.program"
 local support = require "spec.support.stream"
 
@@ -26,7 +27,7 @@ local function reports_of(fn)
 end
 
 describe("a server", function()
-  it("runs its handler as a task for each connection", function()
+  it("W3 runs its handler as a task for each connection", function()
     local tasks = {}
     local server <close> = serve(function(stream)
       tasks[#tasks + 1] = neap.current_task()
@@ -70,7 +71,7 @@ describe("a server", function()
     assert.equal("hello", stream:read())
   end)
 
-  it("on a port in use is refused, and the address is named", function()
+  it("W24 on a port in use is refused, and the address is named", function()
     local server <close> = serve(echo)
     local other, err, code = neap.start_server(echo, "127.0.0.1", server.port)
     assert.is_nil(other)
@@ -140,7 +141,7 @@ describe("a server", function()
     assert.equal(5000000, #stream:read "a")
   end)
 
-  it("reports a handler's error, and goes on", function()
+  it("W12 reports a handler's error, and goes on", function()
     local problem = setmetatable({}, { __tostring = function() return "my problem" end })
     local contexts = reports_of(function(contexts)
       local server <close> = serve(function(stream)
@@ -208,7 +209,7 @@ describe("a server", function()
     assert.is_true(neap.is(failed, neap.LimitOverrunError))
   end)
 
-  it("can be made before it accepts", function()
+  it("W14 can be made before it accepts", function()
     local accepted = false
     local server <close> = serve(function() accepted = true end, { start_serving = false })
     assert.is_false(server:is_serving())
@@ -317,7 +318,7 @@ describe("closing a server", function()
     stream:close()
   end)
 
-  it("lets wait_closed wait for the close and for every connection", function()
+  it("W16 lets wait_closed wait for the close and for every connection", function()
     local server, stream = busy()
     local waiter = neap.create_task(server.wait_closed, server)
     neap.sleep(0.02)
@@ -329,7 +330,7 @@ describe("closing a server", function()
     assert.is_true(neap.await(waiter))
   end)
 
-  it("comes when serve_forever is cancelled; it cannot serve twice", function()
+  it("W14 comes when serve_forever is cancelled; it cannot serve twice", function()
     local server, stream, outcome = busy()
     local serving = neap.create_task(server.serve_forever, server)
     neap.sleep(0)
@@ -366,21 +367,49 @@ describe("closing a server", function()
     assert.equal("ECONNRESET", select(3, stream:read()))
   end)
 
-  it("can close its clients, or abort them", function()
-    local server, stream, outcome = busy(function(handled)
-      handled:write "goodbye"
-      return handled:read()
+  -- A server whose handler has more to send than the client's side takes, and reads what comes.
+  local function sending()
+    local handled
+    local server, stream = busy(function(inner)
+      handled = inner
+      neap.move_on_after(0.01, inner.write, inner, ("x"):rep(20000000))
+      inner:read()
     end)
+    support.settle(function() return support.waits((next(server.streams)), "read") end)
+    return server, stream, handled
+  end
+
+  it("W17 can close its clients, behind what was written", function()
+    local server, stream = sending()
     server:close_clients()
-    assert.equal("goodbye", stream:read "a")
-    support.settle(function() return outcome.ok end)
-    stream:close()
-    local other <close> = connect(server)
-    assert.equal("goodbye", other:read(7))
-    server:abort_clients()
-    assert.equal("ECONNRESET", select(3, other:read()))
+    local size = 0
+    for part in function() return stream:read_some(1000000) end do size = size + #part end
+    assert.equal(20000000, size)
+    assert.is_true(server:is_serving())
     server:close()
     server:wait_closed()
+    stream:close()
+  end)
+
+  it("W18 can abort its clients, and drops what was not sent", function()
+    local server, stream, handled = sending()
+    server:abort_clients()
+    assert.is_true(neap.wait_for(handled.wait_closed, 1, handled))
+    local size, err, code = 0, nil, nil
+    for part in function()
+      local data
+      data, err, code = stream:read_some(1000000)
+      return data
+    end do size = size + #part end
+    assert.is_true(size < 20000000)
+    assert.equal("ECONNRESET", code)
+    assert.equal(code, err.code)
+    local other <close> = connect(server)
+    assert.is_true(server:is_serving())
+    other:close()
+    server:close()
+    server:wait_closed()
+    stream:close()
   end)
 end)
 
@@ -407,7 +436,7 @@ describe("accepting", function()
     listener:close()
   end)
 
-  it("without descriptors is reported once, pauses, and goes on", function()
+  it("W37 without descriptors is reported once, pauses, and goes on", function()
     local script = [[
       local neap = require "neap"
       local reports, held, files = {}, {}, {}
@@ -433,6 +462,25 @@ describe("accepting", function()
     local result = program.run { "sh", "-c", 'ulimit -n 40; exec "$0" -e "$1"', program.neap, script }
     assert.equal("", result.stderr)
     assert.equal("0\tEMFILE\n1\tEMFILE\ta server cannot accept connections\t1\ttrue\n1\n", result.stdout)
+  end)
+end)
+
+describe("accepting what is not there", function()
+  it("W38 is waiting on, and nobody hears of it", function()
+    local result = network.run({ NETWORK_EMPTY_ACCEPTS = 3 }, [[
+      local neap = require "neap"
+      local reports = 0
+      neap.get_running_loop():set_exception_handler(function() reports = reports + 1 end)
+      local server <close> = assert(neap.start_server(function(stream) stream:write "x" end, "127.0.0.1", 0))
+      for _ = 1, 3 do
+        local stream <close> = assert(neap.open_connection("127.0.0.1", server.port))
+        io.write(stream:read "a")
+      end
+      print(reports, server:is_serving())
+    ]])
+    if not result then return pending "needs a C compiler" end
+    assert.equal("", result.stderr)
+    assert.equal("xxx0\ttrue\n", result.stdout)
   end)
 end)
 

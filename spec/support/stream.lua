@@ -33,6 +33,21 @@ function stream.pair(options)
   return setmetatable({ near = near, far = far }, Pair)
 end
 
+-- The far end of a connection over which `text` was sent, and then the end.
+function stream.sent(text, options)
+  local ends = stream.pair(options)
+  assert(ends.near:write(text))
+  assert(ends.near:shutdown())
+  return ends
+end
+
+-- Calls fn(...), which must raise; returns the error.
+function stream.raised(fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert(not ok, "it raised nothing")
+  return err
+end
+
 -- Whether the task waits in the call.
 function stream.waits(task, call)
   return tostring(task):find("waits in " .. call .. "[ >]") ~= nil
