@@ -1,10 +1,15 @@
 --- Lua's interactive mode in which each line may await; other tasks go on while it waits for input.
 local core = require "neap.core"
 
+-- What the user takes from the globals is not taken from here. `print` is the user's, as in `lua`.
+local getmetatable, select, tostring, type = getmetatable, select, tostring, type
+local load, pcall, xpcall, traceback = load, pcall, xpcall, debug.traceback
+local io, globals <const> = io, _G
+
 local STDIN <const> = 0
 
 local function prompt(first)
-  local text = first and _G._PROMPT or not first and _G._PROMPT2
+  local text = first and globals._PROMPT or not first and globals._PROMPT2
   return text and tostring(text) or first and "> " or ">> "
 end
 
@@ -49,7 +54,7 @@ local function with_traceback(err)
     if type(meta) == "table" and meta.__tostring then return err end
     return ("(error object is a %s value)"):format(type(err))
   end
-  return debug.traceback(err, 2)
+  return traceback(err, 2)
 end
 
 local function print_results(ok, ...)
