@@ -1,0 +1,290 @@
+-- Models of the primitives: what the tasks of a random program do with one, and what must hold of their history.
+-- `start` makes the subject, `actions` use it, `poke` uses it from a callback; `quiet` looks when nothing moves any
+-- more, `drain` gives those who wait what they wait for, `check` reads the history at the end.
+local neap = require "neap"
+local Program = require "spec.support.history"
+
+local closing <const> = Program.closing
+local driver <const> = { id = 0 }
+
+local M = {}
+
+-- --- locks and semaphores ---
+
+-- Those who came before and have not returned: if they acquire later, they hold a permit already.
+local function check_turn(program, entry)
+  local ahead = {}
+  for _, other in ipairs(program:waiting "acquire") do
+    if other.from < entry.from then ahead[#ahead + 1] = other end
+  end
+  entry.ahead, entry.free = ahead, program.permits - program.held
+end
+
+local function release(program, me)
+  program:note(me, "release")
+  program.held = program.held - 1
+  program.subject:release()
+end
+
+local function hold(program, me)
+  local subject = program.subject
+  local _, entry = program:call(me, "acquire", nil, subject.acquire, subject)
+  program.held = program.held + 1
+  program:expect(program.held <= program.permits, "%d hold %d permits", program.held, program.permits)
+  check_turn(program, entry)
+  local later = program:chance(15)
+  local guard <close> = closing(function()
+    if later then program.loop:call_soon(release, program, me) else release(program, me) end
+  end)
+  if program:chance(70) then program:rest(me) end
+end
+
+local function quiet_permits(program)
+  local waiting, free = #program:waiting "acquire", program.permits - program.held
+  program:expect(waiting == 0 or free == 0, "%d wait for %d free permits", waiting, free)
+  program:expect(program.subject:locked() == (free == 0), "%d permits are free, locked() is %s", free,
+    program.subject:locked())
+end
+
+local function check_permits(program)
+  for _, entry in ipairs(program:entries "acquire") do
+    local granted = 0
+    for _, other in ipairs(entry.ahead or {}) do
+      if other.how == "ok" then granted = granted + 1 end
+    end
+    program:expect(granted <= (entry.free or 0), "acquire %d-%s overtook another", entry.from, entry.to)
+  end
+  for _ = 1, program.permits do
+    program:expect(not program.subject:locked(), "not all permits came back")
+    if not program.failure then program.subject:acquire() end
+  end
+  program:expect(program.subject:locked(), "there are more permits than %d", program.permits)
+end
+
+local function add_permit(program, me)
+  program:note(me or driver, "add")
+  program.permits = program.permits + 1
+  program.subject:release()
+end
+
+local function permits_model(make, poke)
+  return {
+    start = function(program, subject)
+      program.held = 0
+      program.subject, program.permits = (subject or make)(program)
+    end,
+    actions = { hold },
+    poke = poke,
+    quiet = quiet_permits,
+    drain = function(program)
+      if program.permits == 0 then add_permit(program) end
+    end,
+    check = check_permits,
+  }
+end
+
+M.lock = permits_model(function() return neap.Lock(), 1 end)
+
+M.semaphore = permits_model(function(program)
+  local permits = program:random(4) - 1
+  return neap.Semaphore(permits), permits
+end, add_permit)
+
+-- There is nothing to add: it must refuse.
+M.bounded_semaphore = permits_model(function(program)
+  local permits = program:random(3)
+  return neap.BoundedSemaphore(permits), permits
+end, function(program)
+  if program.held == 0 and not next(program:waiting "acquire") then
+    program:expect(not pcall(program.subject.release, program.subject), "it was released above its bound")
+  end
+end)
+
+-- --- events ---
+
+-- All who wait now have been woken, whatever comes after.
+local function set(program, me)
+  local entry = program:note(me, "set")
+  for _, wait in ipairs(program:waiting "wait") do wait.set_at = wait.set_at or entry.began end
+  program.subject:set()
+end
+
+local function clear(program, me)
+  program:note(me, "clear")
+  program.subject:clear()
+end
+
+local function wait_event(program, me)
+  local subject = program.subject
+  local was_set = subject:is_set()
+  local _, entry = program:call(me, "wait", nil, subject.wait, subject)
+  program:expect(was_set or entry.set_at, "wait %d-%d returned without a set", entry.from, entry.to)
+end
+
+M.event = {
+  start = function(program, subject) program.subject = (subject or neap.Event)() end,
+  actions = { wait_event, wait_event, wait_event, set, clear, function(program, me)
+    set(program, me)
+    clear(program, me)
+  end },
+  poke = set,
+  quiet = function(program)
+    program:expect(not program.subject:is_set() or #program:waiting "wait" == 0, "it is set, and a task waits")
+  end,
+  drain = function(program) set(program, driver) end,
+  check = function(program)
+    for _, entry in ipairs(program:entries "wait") do
+      program:expect(not entry.set_at or entry.how == "killed" or entry.ended == entry.set_at,
+        "wait %d-%s was not woken at %.1f s", entry.from, entry.to, (entry.set_at or 0) - program.began)
+    end
+  end,
+}
+
+-- --- conditions: a monitor that counts tokens ---
+
+local function enter(program, me)
+  local subject = program.subject
+  local held = program:call(me, "acquire", nil, subject.acquire, subject)
+  program:expect(not program.holder, "two hold the lock")
+  program.holder = me
+  return held, closing(function()
+    if program.holder == me then program.holder = nil end
+  end)
+end
+
+-- The lock is held again when a wait ends, however it ends.
+local function wait_holding(program, me, method, ...)
+  program.holder = nil
+  local subject = program.subject
+  local ok, err = pcall(program.call, program, me, "wait", method, subject[method], subject, ...)
+  program:expect(not program.holder and subject:locked(), "t%d: a wait ended without the lock", me.id)
+  program.holder = me
+  if not ok then error(err, 0) end
+end
+
+local function wait_for_token(program, me)
+  local looks = 0
+  wait_holding(program, me, "wait_for", function()
+    program:expect(not program.holder, "two hold the lock")
+    looks = looks + 1
+    if looks > 1 then program.woken = program.woken + 1 end
+    return program.tokens > 0
+  end)
+end
+
+local function consume(program, me)
+  local entered, mark = enter(program, me)
+  local held <close> = entered
+  local guard <close> = mark
+  if program:chance(30) then wait_for_token(program, me) end
+  while program.tokens == 0 do
+    wait_holding(program, me, "wait")
+    program.woken = program.woken + 1
+  end
+  program.tokens = program.tokens - 1
+  if program:chance(20) then program:rest(me) end
+end
+
+local function notify(program, me, count)
+  local waiting = #program:waiting "wait"
+  program:note(me, "notify", count)
+  program.tokens = program.tokens + (count or waiting)
+  program.notified = program.notified + math.min(count or waiting, waiting)
+  if count then program.subject:notify(count) else program.subject:notify_all() end
+end
+
+local function produce(program, me)
+  local entered, mark = enter(program, me)
+  local held <close> = entered
+  local guard <close> = mark
+  if program:chance(30) then program:rest(me) end
+  if program:chance(85) then notify(program, me, program:random(2)) else notify(program, me) end
+  if program:chance(30) then program:rest(me) end
+end
+
+M.condition = {
+  start = function(program, subject)
+    program.subject, program.tokens, program.notified, program.woken = (subject or neap.Condition)(), 0, 0, 0
+  end,
+  actions = { consume, consume, produce },
+  poke = function(program)
+    if program.subject:locked() then notify(program, driver, 1) end
+  end,
+  quiet = function(program)
+    program:expect(not program.subject:locked(), "the lock was not released")
+    program:expect(program.tokens == 0 or #program:waiting "wait" == 0, "%d tokens, and a task waits", program.tokens)
+  end,
+  drain = function(program)
+    local held <close> = program.subject:acquire()
+    notify(program, driver, #program:waiting "wait")
+  end,
+  check = function(program)
+    program:expect(program.woken <= program.notified, "%d notifications woke %d", program.notified, program.woken)
+  end,
+}
+
+-- --- barriers ---
+
+-- The last to come makes a round of those who wait, unless they were cancelled or the barrier was reset.
+local function wait_barrier(program, me)
+  local subject = program.subject
+  local number, entry = program:call(me, "wait", nil, subject.wait, subject)
+  if number == program.parties then
+    program:expect(entry.to == entry.from + 1, "the last to come had to wait")
+    program.rounds[#program.rounds + 1] = { members = program:waiting "wait", last = entry }
+  end
+end
+
+local function break_barrier(program, me)
+  local how = program:chance(50) and "reset" or "abort"
+  program:note(me, how)
+  for _, entry in ipairs(program:waiting "wait") do entry.broken_at = entry.broken_at or entry.began end
+  program.subject[how](program.subject)
+  if program:chance(80) then program.subject:reset() end
+end
+
+-- Numbers go up in the order of arrival. Who was killed when he had been given a number leaves a hole.
+local function check_round(program, round)
+  local count, killed, number = 0, 0, 0
+  for _, entry in ipairs(round.members) do
+    if entry.how == "ok" and not entry.in_round then
+      entry.in_round, count = true, count + 1
+      program:expect(entry.value > number, "wait %d-%d has number %d after %d", entry.from, entry.to, entry.value, number)
+      program:expect(entry.ended == round.last.ended, "wait %d-%d was woken late", entry.from, entry.to)
+      number = entry.value
+    elseif entry.how == "killed" then
+      killed = killed + 1
+    end
+  end
+  local others = program.parties - 1
+  program:expect(count <= others and count + killed >= others, "a round of %d, not %d, ended by wait %d-%d", count + 1,
+    program.parties, round.last.from, round.last.to)
+end
+
+M.barrier = {
+  start = function(program, subject)
+    program.parties, program.rounds = program:random(4), {}
+    program.subject = (subject or neap.Barrier)(program.parties)
+  end,
+  actions = { wait_barrier, wait_barrier, wait_barrier, wait_barrier, wait_barrier, break_barrier },
+  poke = break_barrier,
+  quiet = function(program)
+    local waiting = #program:waiting "wait"
+    program:expect(waiting < program.parties, "all %d wait", waiting)
+    program:expect(waiting == program.subject.n_waiting, "n_waiting is %d, not %d", program.subject.n_waiting, waiting)
+    program:expect(waiting == 0 or not program.subject.broken, "a task waits for a broken barrier")
+  end,
+  drain = function(program) break_barrier(program, driver) end,
+  check = function(program)
+    for _, round in ipairs(program.rounds) do check_round(program, round) end
+    for _, entry in ipairs(program:entries "wait") do
+      if entry.how == "BrokenBarrierError" and entry.to > entry.from + 1 then
+        program:expect(entry.broken_at == entry.ended, "wait %d-%d was not broken when it says so", entry.from, entry.to)
+      end
+      program:expect(entry.how ~= "ok" or entry.in_round or entry.value == program.parties,
+        "wait %d-%d has a number and no round", entry.from, entry.to)
+    end
+  end,
+}
+
+return M
