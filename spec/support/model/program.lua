@@ -1,116 +1,17 @@
--- Small random programs of tasks, and the history of what they did: each call with the logical times at which it
--- began and ended. All of it follows from one seed.
+-- Small random programs of tasks over one primitive. A model says which: `start(program, subject)` makes it, the
+-- `actions` use it, `poke` uses it from a callback; `quiet` looks when nothing moves any more, `drain` gives those who
+-- wait what they wait for, `check` reads the history at the end. `bare`: actions are not run under time limits and
+-- the like; `reports`: errors may go to the exception handler.
 local neap = require "neap"
 local testing = require "neap.testing"
+local Program = require "spec.support.model.history"
+
+local M = {}
 
 local LONG_S <const> = 100 -- longer than any program runs
 local ROUNDS <const> = 50  -- of draining, after which a task counts as stuck
-local TIMES_S <const> = { 0.1, 0.2, 0.2, 0.3, 0.5 } -- few: deadlines must coincide
 
----@class Program
-local Program = {}
-Program.__index = Program
-
-function Program.new(seed)
-  local program = setmetatable({ seed = seed, state = seed * 0x9E3779B97F4A7C15, log = {}, clock = 0, tasks = {} }, Program)
-  program.loop = neap.get_running_loop()
-  program.began = program.loop:time()
-  program:random(1)
-  return program
-end
-
--- 1 to n. Knuth's multiplier for linear congruences modulo 2^64.
-function Program:random(n)
-  self.state = self.state * 6364136223846793005 + 1442695040888963407
-  return (self.state >> 33) % n + 1
-end
-
-function Program:chance(percent)
-  return self:random(100) <= percent
-end
-
-function Program:pick(list)
-  return list[self:random(#list)]
-end
-
-function Program:time()
-  return self:pick(TIMES_S)
-end
-
-function Program:tick()
-  self.clock = self.clock + 1
-  return self.clock
-end
-
--- The first failure counts.
-function Program:expect(ok, message, ...)
-  if not ok and not self.failure then self.failure = ("at %d: "):format(self.clock) .. message:format(...) end
-end
-
--- --- the history ---
-
-local KINDS <const> = {
-  "CancelledError", "TimeoutError", "BrokenBarrierError", "QueueShutDown", "QueueFull", "QueueEmpty",
-}
-
-local function kind_of(err)
-  for _, kind in ipairs(KINDS) do
-    if neap.is(err, neap[kind]) then return kind end
-  end
-end
-
--- Notes something that happens at once.
-function Program:note(me, name, arg)
-  local now, entry = self:tick(), nil
-  entry = { task = me.id, name = name, arg = arg, from = now, to = now, began = self.loop:time(), how = "ok" }
-  self.log[#self.log + 1] = entry
-  return entry
-end
-
--- Calls fn(...) for a task, noting when it begins and how it ends. Returns its value, and the entry.
-function Program:call(me, name, arg, fn, ...)
-  local entry = { task = me.id, name = name, arg = arg, from = self:tick(), began = self.loop:time() }
-  self.log[#self.log + 1] = entry
-  me.open = entry
-  local ok, value = pcall(fn, ...)
-  me.open = nil
-  entry.to, entry.ended = self:tick(), self.loop:time()
-  entry.how = ok and "ok" or kind_of(value) or tostring(value)
-  if not ok then error(value, 0) end
-  entry.value = value
-  return value, entry
-end
-
--- The calls of that name that have not returned, the oldest first.
-function Program:waiting(name)
-  local list = {}
-  for _, me in ipairs(self.tasks) do
-    if me.open and me.open.name == name then list[#list + 1] = me.open end
-  end
-  table.sort(list, function(a, b) return a.from < b.from end)
-  return list
-end
-
-function Program:entries(name)
-  local list = {}
-  for _, entry in ipairs(self.log) do
-    if entry.name == name then list[#list + 1] = entry end
-  end
-  return list
-end
-
-local function describe(program, entry)
-  local arg = entry.arg == nil and "" or (" %s"):format(entry.arg)
-  local value = math.type(entry.value) and (" %s"):format(entry.value) or ""
-  return ("%4d-%-4s %6.1f s  t%d %s%s: %s%s"):format(entry.from, entry.to or "", entry.began - program.began, entry.task,
-    entry.name, arg, entry.how or "has not returned", value)
-end
-
-function Program:history()
-  local lines = {}
-  for i, entry in ipairs(self.log) do lines[i] = describe(self, entry) end
-  return table.concat(lines, "\n")
-end
+M.driver = { id = 0 } -- in the history: what no task of the program did
 
 -- --- what any task may do ---
 
@@ -131,8 +32,9 @@ local function kill(program, me)
   program:note(me, "kill", "t" .. victim.id)
   local open = victim.open
   victim.task:kill()
-  if open then open.how, open.to = "killed", program:tick() end
-  victim.open = nil
+  if not open then return end
+  open.how, open.to, victim.open = "killed", program:tick(), nil
+  program.killed[open.name] = (program.killed[open.name] or 0) + 1
 end
 
 local function cancel(program, me)
@@ -149,9 +51,10 @@ local function uncancel(program, me)
   program:note(me, "uncancel")
 end
 
-function Program:rest(me)
-  local seconds = self:chance(60) and 0 or self:time()
-  self:call(me, "sleep", seconds, neap.sleep, seconds)
+-- Lets others run.
+function M.rest(program, me)
+  local seconds = program:chance(60) and 0 or program:time()
+  program:call(me, "sleep", seconds, neap.sleep, seconds)
 end
 
 -- A few strikes in one turn, so that who was just woken is hit before he runs.
@@ -207,7 +110,7 @@ local WRAPPERS <const> = { "timeout", "timeout", "wait_for", "move_on_after", "s
 local function step(program, me, model)
   local dice = program:random(100)
   if dice <= 15 then
-    program:rest(me)
+    M.rest(program, me)
   elseif dice <= 25 then
     strike(program, me)
   elseif dice <= 32 and model.poke then
@@ -223,7 +126,7 @@ end
 local function run_steps(program, me, model)
   for _ = 1, 3 + program:random(5) do
     local ok, err = pcall(step, program, me, model)
-    local kind = ok or kind_of(err)
+    local kind = ok or Program.kind_of(err)
     program:expect(kind, "t%d: %s", me.id, err)
     if kind == "CancelledError" then
       if program:chance(50) then
@@ -258,12 +161,20 @@ local function end_stuck(program)
   end
 end
 
+local function handle_reports(program, model)
+  program.loop:set_exception_handler(function(_, context)
+    program:expect(model.reports, "%s: %s", context.message, context.exception)
+  end)
+  return M.closing(function() program.loop:set_exception_handler(nil) end)
+end
+
 -- Runs the program of that seed: its tasks to where they end or wait; then what they wait for is given to them.
 -- Returns the program, with `failure` if something did not hold.
-function Program.run(model, seed, subject)
+function M.run(model, seed, subject)
   local program = Program.new(seed)
   local before = #neap.all_tasks()
   local _ <close> = testing.shuffle(program:chance(20) and 0 or seed)
+  local handler <close> = handle_reports(program, model)
   model.start(program, subject)
   for _ = 1, 3 + program:random(4) do add_task(program, model) end
   for _ = 1, ROUNDS do
@@ -280,8 +191,8 @@ function Program.run(model, seed, subject)
 end
 
 -- A <close> variable that calls fn.
-function Program.closing(fn)
+function M.closing(fn)
   return setmetatable({}, { __close = fn })
 end
 
-return Program
+return M

@@ -1,11 +1,8 @@
--- Models of the primitives: what the tasks of a random program do with one, and what must hold of their history.
--- `start` makes the subject, `actions` use it, `poke` uses it from a callback; `quiet` looks when nothing moves any
--- more, `drain` gives those who wait what they wait for, `check` reads the history at the end.
+-- Models of locks, semaphores, events, conditions and barriers: see program.lua.
 local neap = require "neap"
-local Program = require "spec.support.history"
+local support = require "spec.support.model.program"
 
-local closing <const> = Program.closing
-local driver <const> = { id = 0 }
+local closing <const>, rest <const>, driver <const> = support.closing, support.rest, support.driver
 
 local M = {}
 
@@ -13,11 +10,7 @@ local M = {}
 
 -- Those who came before and have not returned: if they acquire later, they hold a permit already.
 local function check_turn(program, entry)
-  local ahead = {}
-  for _, other in ipairs(program:waiting "acquire") do
-    if other.from < entry.from then ahead[#ahead + 1] = other end
-  end
-  entry.ahead, entry.free = ahead, program.permits - program.held
+  entry.ahead, entry.free = program:waiting("acquire", entry.from), program.permits - program.held
 end
 
 local function release(program, me)
@@ -36,7 +29,7 @@ local function hold(program, me)
   local guard <close> = closing(function()
     if later then program.loop:call_soon(release, program, me) else release(program, me) end
   end)
-  if program:chance(70) then program:rest(me) end
+  if program:chance(70) then rest(program, me) end
 end
 
 local function quiet_permits(program)
@@ -182,7 +175,7 @@ local function consume(program, me)
     program.woken = program.woken + 1
   end
   program.tokens = program.tokens - 1
-  if program:chance(20) then program:rest(me) end
+  if program:chance(20) then rest(program, me) end
 end
 
 local function notify(program, me, count)
@@ -197,9 +190,9 @@ local function produce(program, me)
   local entered, mark = enter(program, me)
   local held <close> = entered
   local guard <close> = mark
-  if program:chance(30) then program:rest(me) end
+  if program:chance(30) then rest(program, me) end
   if program:chance(85) then notify(program, me, program:random(2)) else notify(program, me) end
-  if program:chance(30) then program:rest(me) end
+  if program:chance(30) then rest(program, me) end
 end
 
 M.condition = {
@@ -237,8 +230,8 @@ end
 
 local function break_barrier(program, me)
   local how = program:chance(50) and "reset" or "abort"
-  program:note(me, how)
-  for _, entry in ipairs(program:waiting "wait") do entry.broken_at = entry.broken_at or entry.began end
+  local now = program:note(me, how).began
+  for _, entry in ipairs(program:waiting "wait") do entry.broken_at = entry.broken_at or now end
   program.subject[how](program.subject)
   if program:chance(80) then program.subject:reset() end
 end
