@@ -195,4 +195,15 @@ function M.closing(fn)
   return setmetatable({}, { __close = fn })
 end
 
+-- The first program of the seeds `first` to `last` that fails, or nil; and the last one that ran.
+function M.search(model, first, last, subject)
+  local program
+  local _ <close> = testing.virtual_clock()
+  for seed = first, last do
+    program = M.run(model, seed, subject)
+    if program.failure then return program, program end
+  end
+  return nil, program
+end
+
 return M

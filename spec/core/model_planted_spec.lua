@@ -1,0 +1,192 @@
+-- The models of random programs find what is wrong: primitives with a planted defect, each of the kind that loses a
+-- wake-up, or gives one twice, in some order of events alone.
+local neap = require "neap"
+local locks = require "spec.support.model.locks"
+local queues = require "spec.support.model.queues"
+local search = require("spec.support.model.program").search
+
+local SEEDS <const> = 300
+
+local function class(methods)
+  methods.__index = methods
+  return methods
+end
+
+-- Waits in a list of futures. A waiter that is cancelled leaves it, unless it is to stay; one that is killed stays
+-- out of it only if it was woken.
+local function wait_in(list, stays)
+  local future = neap.Future()
+  list[#list + 1] = future
+  local ok, err = pcall(future.await, future)
+  if ok then return end
+  for i, other in ipairs(list) do
+    if other == future and not stays then table.remove(list, i) end
+  end
+  error(err, 0)
+end
+
+local function wake_first(list)
+  local future = table.remove(list, 1)
+  if future then future:set_result() end
+  return future
+end
+
+local function wake_all(list)
+  while wake_first(list) do end
+end
+
+-- Gives the lock to the first who waited, also if he was cancelled meanwhile.
+local LockOfTheDead = class {
+  acquire = function(lock)
+    if lock.held then wait_in(lock.waiters, true) end
+    lock.held = true
+    return lock
+  end,
+  release = function(lock) lock.held = wake_first(lock.waiters) ~= nil end,
+  locked = function(lock) return lock.held end,
+}
+
+-- Wakes the first, and lets whoever comes before he runs take what he was woken for.
+local RudeSemaphore = class {
+  acquire = function(semaphore)
+    while semaphore.value == 0 do wait_in(semaphore.waiters) end
+    semaphore.value = semaphore.value - 1
+    return semaphore
+  end,
+  release = function(semaphore)
+    semaphore.value = semaphore.value + 1
+    wake_first(semaphore.waiters)
+  end,
+  locked = function(semaphore) return semaphore.value == 0 end,
+}
+
+-- Its waiters look again, and wait on if it was cleared since.
+local ForgetfulEvent = class {
+  is_set = function(event) return event.on end,
+  set = function(event)
+    event.on = true
+    wake_all(event.waiters)
+  end,
+  clear = function(event) event.on = false end,
+  wait = function(event)
+    while not event.on do wait_in(event.waiters) end
+  end,
+}
+
+local function acquire_shielded(lock)
+  local shield <close> = neap.shielded()
+  lock:acquire()
+end
+
+-- A waiter that was notified, and then cancelled or killed, keeps the notification.
+local SelfishCondition = class {
+  acquire = function(condition)
+    condition.lock:acquire()
+    return condition
+  end,
+  release = function(condition) condition.lock:release() end,
+  locked = function(condition) return condition.lock:locked() end,
+  wait = function(condition)
+    condition.lock:release()
+    local ok, err = pcall(wait_in, condition.waiters)
+    acquire_shielded(condition.lock)
+    neap.sleep(0)
+    if not ok then error(err, 0) end
+  end,
+  wait_for = function(condition, predicate)
+    while not predicate() do condition:wait() end
+  end,
+  notify = function(condition, count)
+    for _ = 1, count do wake_first(condition.waiters) end
+  end,
+  notify_all = function(condition) wake_all(condition.waiters) end,
+  __close = function(condition) condition.lock:release() end,
+}
+
+-- Counts those who came, also if they were cancelled.
+local CountingBarrier = class {
+  wait = function(barrier)
+    barrier.n_waiting = barrier.n_waiting + 1
+    local number = barrier.n_waiting
+    if number < barrier.parties then
+      wait_in(barrier.waiters)
+    else
+      barrier.n_waiting = 0
+      wake_all(barrier.waiters)
+    end
+    return number
+  end,
+  reset = function(barrier) barrier.n_waiting = 0 end,
+  abort = function() end,
+}
+
+-- A getter that was woken and killed before it ran takes the wake-up with it.
+local LossyQueue = class {
+  maxsize = 0,
+  qsize = function(queue) return #queue.items end,
+  empty = function(queue) return #queue.items == 0 end,
+  full = function() return false end,
+  put = function(queue, item)
+    queue.items[#queue.items + 1] = item
+    queue.unfinished = queue.unfinished + 1
+    wake_first(queue.waiters)
+  end,
+  get = function(queue)
+    while #queue.items == 0 do wait_in(queue.waiters) end
+    return table.remove(queue.items, 1)
+  end,
+  task_done = function(queue)
+    assert(queue.unfinished > 0)
+    queue.unfinished = queue.unfinished - 1
+    if queue.unfinished == 0 then wake_all(queue.joiners) end
+  end,
+  join = function(queue)
+    if queue.unfinished > 0 then wait_in(queue.joiners) end
+  end,
+  shutdown = function() end,
+}
+LossyQueue.put_nowait, LossyQueue.get_nowait = LossyQueue.put, LossyQueue.get
+
+-- What it finds it finds again, by the seed alone.
+local function finds(model, subject, message)
+  local failed = search(model, 1, SEEDS, subject)
+  assert.is_truthy(failed, "no program failed")
+  assert.matches(message, failed.failure)
+  local again = search(model, failed.seed, failed.seed, subject)
+  assert.equal(failed.failure, again.failure)
+  assert.equal(failed:history(), again:history())
+end
+
+describe("random programs find", function()
+  it("a lock that is given to one who was cancelled", function()
+    finds(locks.lock, function() return setmetatable({ held = false, waiters = {} }, LockOfTheDead), 1 end,
+      "wait for 1 free permits")
+  end)
+
+  it("a semaphore whose permits newcomers take", function()
+    finds(locks.semaphore, function() return setmetatable({ value = 2, waiters = {} }, RudeSemaphore), 2 end,
+      "overtook")
+  end)
+
+  it("an event that forgets whom it woke", function()
+    finds(locks.event, function() return setmetatable({ on = false, waiters = {} }, ForgetfulEvent) end, "was not woken")
+  end)
+
+  it("a condition that loses notifications", function()
+    finds(locks.condition, function()
+      return setmetatable({ lock = neap.Lock(), waiters = {} }, SelfishCondition)
+    end, "a task waits")
+  end)
+
+  it("a barrier that counts who was cancelled", function()
+    finds(locks.barrier, function(parties)
+      return setmetatable({ parties = parties, n_waiting = 0, waiters = {}, broken = false }, CountingBarrier)
+    end, "%d")
+  end)
+
+  it("a queue that loses a wake-up", function()
+    finds(queues.queue, function()
+      return setmetatable({ items = {}, unfinished = 0, waiters = {}, joiners = {} }, LossyQueue)
+    end, "get")
+  end)
+end)
