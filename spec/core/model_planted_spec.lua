@@ -2,6 +2,7 @@
 -- wake-up, or gives one twice, in some order of events alone.
 local neap = require "neap"
 local locks = require "spec.support.model.locks"
+local monitors = require "spec.support.model.monitors"
 local queues = require "spec.support.model.queues"
 local search = require("spec.support.model.program").search
 
@@ -169,17 +170,18 @@ describe("random programs find", function()
   end)
 
   it("an event that forgets whom it woke", function()
-    finds(locks.event, function() return setmetatable({ on = false, waiters = {} }, ForgetfulEvent) end, "was not woken")
+    finds(locks.event, function() return setmetatable({ on = false, waiters = {} }, ForgetfulEvent) end,
+      "was not woken")
   end)
 
   it("a condition that loses notifications", function()
-    finds(locks.condition, function()
+    finds(monitors.condition, function()
       return setmetatable({ lock = neap.Lock(), waiters = {} }, SelfishCondition)
     end, "a task waits")
   end)
 
   it("a barrier that counts who was cancelled", function()
-    finds(locks.barrier, function(parties)
+    finds(monitors.barrier, function(parties)
       return setmetatable({ parties = parties, n_waiting = 0, waiters = {}, broken = false }, CountingBarrier)
     end, "%d")
   end)

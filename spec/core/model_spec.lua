@@ -22,7 +22,7 @@ local function add_model(name, model)
 end
 
 describe("random programs of", function()
-  for _, module in ipairs { "locks", "queues", "tasks", "scopes" } do
+  for _, module in ipairs { "locks", "monitors", "queues", "futures", "tasks", "scopes" } do
     local names, models = {}, require("spec.support.model." .. module)
     for name in pairs(models) do names[#names + 1] = name end
     table.sort(names)

@@ -71,8 +71,8 @@ end
 
 -- Notes something that happens at once.
 function Program:note(me, name, arg)
-  local now, entry = self:tick(), nil
-  entry = { task = me.id, name = name, arg = arg, from = now, to = now, began = self.loop:time(), how = "ok" }
+  local now = self:tick()
+  local entry = { task = me.id, name = name, arg = arg, from = now, to = now, began = self.loop:time(), how = "ok" }
   self.log[#self.log + 1] = entry
   return entry
 end
@@ -80,6 +80,7 @@ end
 -- Calls fn(...) for a task, noting when it begins and how it ends. Returns its value, and the entry.
 function Program:call(me, name, arg, fn, ...)
   local entry = { task = me.id, name = name, arg = arg, from = self:tick(), began = self.loop:time() }
+  entry.limited = me.limited
   self.log[#self.log + 1] = entry
   me.open = entry
   local ok, value = pcall(fn, ...)
@@ -113,8 +114,8 @@ end
 local function describe(program, entry)
   local arg = entry.arg == nil and "" or (" %s"):format(entry.arg)
   local value = math.type(entry.value) and (" %s"):format(entry.value) or ""
-  return ("%4d-%-4s %6.1f s  t%d %s%s: %s%s"):format(entry.from, entry.to or "", entry.began - program.began, entry.task,
-    entry.name, arg, entry.how or "has not returned", value)
+  return ("%4d-%-4s %6.1f s  t%d %s%s: %s%s"):format(entry.from, entry.to or "", entry.began - program.began,
+    entry.task, entry.name, arg, entry.how or "has not returned", value)
 end
 
 function Program:history()

@@ -42,6 +42,7 @@ local function cancel(program, me)
   if not victim then return end
   program:note(me, "cancel", "t" .. victim.id)
   victim.cancelled_at = victim.cancelled_at or program.loop:time()
+  if victim.open then victim.open.struck = victim.open.struck or program.clock end
   victim.task:cancel()
 end
 
@@ -118,7 +119,8 @@ local function step(program, me, model)
   else
     local action = program:pick(model.actions)
     local function act() action(program, me) end
-    if model.bare or program:chance(50) then return act() end
+    me.limited = not model.bare and program:chance(50)
+    if not me.limited then return act() end
     wrappers[program:pick(WRAPPERS)](program, act, me)
   end
 end
