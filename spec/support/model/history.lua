@@ -80,7 +80,7 @@ end
 -- Calls fn(...) for a task, noting when it begins and how it ends. Returns its value, and the entry.
 function Program:call(me, name, arg, fn, ...)
   local entry = { task = me.id, name = name, arg = arg, from = self:tick(), began = self.loop:time() }
-  entry.limited = me.limited
+  entry.limited = me.limited or me.cancelled_at ~= nil
   self.log[#self.log + 1] = entry
   me.open = entry
   local ok, value = pcall(fn, ...)

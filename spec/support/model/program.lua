@@ -1,7 +1,8 @@
 -- Small random programs of tasks over one primitive. A model says which: `start(program, subject)` makes it, the
 -- `actions` use it, `poke` uses it from a callback; `quiet` looks when nothing moves any more, `drain` gives those who
 -- wait what they wait for, `check` reads the history at the end. `bare`: actions are not run under time limits and
--- the like; `reports`: errors may go to the exception handler.
+-- the like; `reports`: errors may go to the exception handler;
+-- `strikes`: how many of a hundred steps cancel or kill others.
 local neap = require "neap"
 local testing = require "neap.testing"
 local Program = require "spec.support.model.history"
@@ -112,10 +113,10 @@ local function step(program, me, model)
   local dice = program:random(100)
   if dice <= 15 then
     M.rest(program, me)
-  elseif dice <= 25 then
-    strike(program, me)
-  elseif dice <= 32 and model.poke then
+  elseif dice <= 22 and model.poke then
     poke(program, me, model)
+  elseif dice <= 22 + (model.strikes or 10) then
+    strike(program, me)
   else
     local action = program:pick(model.actions)
     local function act() action(program, me) end
@@ -130,6 +131,7 @@ local function run_steps(program, me, model)
     local ok, err = pcall(step, program, me, model)
     local kind = ok or Program.kind_of(err)
     program:expect(kind, "t%d: %s", me.id, err)
+    if program.failure then return end
     if kind == "CancelledError" then
       if program:chance(50) then
         uncancel(program, me)
@@ -175,7 +177,8 @@ end
 function M.run(model, seed, subject)
   local program = Program.new(seed)
   local before = #neap.all_tasks()
-  local _ <close> = testing.shuffle(program:chance(20) and 0 or seed)
+  program.shuffled = program:chance(80)
+  local _ <close> = testing.shuffle(program.shuffled and seed or 0)
   local handler <close> = handle_reports(program, model)
   model.start(program, subject)
   for _ = 1, 3 + program:random(4) do add_task(program, model) end
