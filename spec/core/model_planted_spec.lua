@@ -74,11 +74,6 @@ local ForgetfulEvent = class {
   end,
 }
 
-local function acquire_shielded(lock)
-  local shield <close> = neap.shielded()
-  lock:acquire()
-end
-
 -- What is held is a token, which one who waits does not hold.
 local Held = class {
   __close = function(held)
