@@ -163,7 +163,9 @@ return { futures = {
         open and open.from)
     end
   end,
-  drain = function(program) settle(program, driver) end,
+  drain = function(program)
+    for _ = 1, #program.futures do settle(program, driver) end
+  end,
   check = function(program)
     for _, future in ipairs(program.futures) do
       if future.subject:failed() then future.subject:exception() end

@@ -71,6 +71,7 @@ local function produce(program, me)
   local guard <close> = mark
   if program:chance(30) then rest(program, me) end
   if program:chance(85) then notify(program, me, program:random(2)) else notify(program, me) end
+  if program:chance(40) then support.strike(program, me) end -- those who were notified, before they run
   if program:chance(30) then rest(program, me) end
 end
 
@@ -79,7 +80,7 @@ M.condition = {
     program.subject, program.tokens, program.notified, program.woken = (subject or neap.Condition)(), 0, 0, 0
   end,
   actions = { consume, consume, produce },
-  strikes = 25, -- a notification is lost in a few turns only
+  strikes = 20,
   poke = function(program)
     if program.subject:locked() then notify(program, driver, 1) end
   end,

@@ -60,7 +60,7 @@ function M.rest(program, me)
 end
 
 -- A few strikes in one turn, so that who was just woken is hit before he runs.
-local function strike(program, me)
+function M.strike(program, me)
   for _ = 1, program:random(2) do
     local blow = program:chance(40) and kill or cancel
     blow(program, me)
@@ -116,7 +116,7 @@ local function step(program, me, model)
   elseif dice <= 22 and model.poke then
     poke(program, me, model)
   elseif dice <= 22 + (model.strikes or 10) then
-    strike(program, me)
+    M.strike(program, me)
   else
     local action = program:pick(model.actions)
     local function act() action(program, me) end
