@@ -52,6 +52,7 @@ end
 local function get_and_finish(program, me)
   local item = get(program, me, program:chance(15) and "get_nowait" or "get")
   local guard <close> = closing(function() finish(program, me, item) end)
+  if program:chance(25) then support.strike(program, me) end -- those whose turn it is now, before they run
   if program:chance(40) then rest(program, me) end
 end
 
