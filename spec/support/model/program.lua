@@ -1,5 +1,5 @@
 -- Small random programs of tasks over one primitive. A model says which: `start(program, subject)` makes it, the
--- `actions` use it, `poke` uses it from a callback; `quiet` looks when nothing moves any more, `drain` gives those who
+-- `actions` use it, `poke` uses it from a callback; `quiet` looks when nothing moves, `drain` gives those who
 -- wait what they wait for, `check` reads the history at the end. `bare`: actions are not run under time limits and
 -- the like; `reports`: errors may go to the exception handler;
 -- `strikes`: how many of a hundred steps cancel or kill others.
@@ -11,6 +11,7 @@ local M = {}
 
 local LONG_S <const> = 100 -- longer than any program runs
 local ROUNDS <const> = 50  -- of draining, after which a task counts as stuck
+local LOOKS <const> = 12   -- between the times at which tasks do something, which are multiples of 0.1 s
 
 M.driver = { id = 0 } -- in the history: what no task of the program did
 
@@ -172,6 +173,16 @@ local function handle_reports(program, model)
   return M.closing(function() program.loop:set_exception_handler(nil) end)
 end
 
+-- What a later event would heal is seen before it.
+local function look_now_and_then(program, model)
+  neap.sleep(0.05)
+  for _ = 1, LOOKS do
+    if program.failure or all_done(program) then return end
+    model.quiet(program)
+    neap.sleep(0.1)
+  end
+end
+
 -- Runs the program of that seed: its tasks to where they end or wait; then what they wait for is given to them.
 -- Returns the program, with `failure` if something did not hold.
 function M.run(model, seed, subject)
@@ -182,6 +193,7 @@ function M.run(model, seed, subject)
   local handler <close> = handle_reports(program, model)
   model.start(program, subject)
   for _ = 1, 3 + program:random(4) do add_task(program, model) end
+  if model.quiet then look_now_and_then(program, model) end
   for _ = 1, ROUNDS do
     neap.sleep(LONG_S)
     if model.quiet then model.quiet(program) end
