@@ -94,6 +94,13 @@ M.condition = {
     local held <close> = program.subject:acquire()
     notify(program, driver, #program:waiting "wait")
   end,
+  -- Who is cancelled before he has the lock again leaves by that, and his notification goes on.
+  check = function(program)
+    for _, entry in ipairs(program:entries "wait") do
+      program:expect(not entry.struck or entry.limited or entry.how ~= "ok", "wait %d-%s was cancelled, and returned",
+        entry.from, entry.to)
+    end
+  end,
 }
 
 -- --- barriers ---
