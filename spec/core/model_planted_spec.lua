@@ -4,7 +4,9 @@ local neap = require "neap"
 local locks = require "spec.support.model.locks"
 local monitors = require "spec.support.model.monitors"
 local queues = require "spec.support.model.queues"
-local search = require("spec.support.model.program").search
+local support = require "spec.support.model.program"
+
+local closing <const>, search <const> = support.closing, support.search
 
 local SEEDS <const> = 300
 
@@ -13,27 +15,30 @@ local function class(methods)
   return methods
 end
 
--- Waits in a list of futures. A waiter that is cancelled leaves it, unless it is to stay; one that is killed stays
--- out of it only if it was woken.
+local function remove(list, value)
+  for i = #list, 1, -1 do
+    if list[i] == value then table.remove(list, i) end
+  end
+end
+
+-- Waits in a list of futures. A waiter that is cancelled or killed leaves it, unless it is to stay.
 local function wait_in(list, stays)
   local future = neap.Future()
   list[#list + 1] = future
-  local ok, err = pcall(future.await, future)
-  if ok then return end
-  for i, other in ipairs(list) do
-    if other == future and not stays then table.remove(list, i) end
-  end
-  error(err, 0)
+  local leaves <close> = closing(function()
+    if not stays then remove(list, future) end
+  end)
+  return future:await()
 end
 
-local function wake_first(list)
+local function wake_first(list, value)
   local future = table.remove(list, 1)
-  if future then future:set_result() end
+  if future then future:set_result(value) end
   return future
 end
 
-local function wake_all(list)
-  while wake_first(list) do end
+local function wake_all(list, value)
+  while wake_first(list, value) do end
 end
 
 -- Gives the lock to the first who waited, also if he was cancelled meanwhile.
@@ -117,36 +122,43 @@ local SelfishCondition = class {
 }
 
 -- Counts those who came, also if they were cancelled.
-local CountingBarrier = class {
-  wait = function(barrier)
-    barrier.n_waiting = barrier.n_waiting + 1
-    local number = barrier.n_waiting
-    if number < barrier.parties then
-      wait_in(barrier.waiters)
-    else
-      barrier.n_waiting = 0
-      wake_all(barrier.waiters)
-    end
-    return number
-  end,
-  reset = function(barrier) barrier.n_waiting = 0 end,
-  abort = function() end,
-}
+local CountingBarrier = {}
 
--- A getter that was woken and killed before it ran takes the wake-up with it.
+function CountingBarrier.__index(barrier, key)
+  return key == "n_waiting" and #barrier.waiters or CountingBarrier[key]
+end
+
+function CountingBarrier.wait(barrier)
+  barrier.came = barrier.came + 1
+  local number = barrier.came
+  if number == barrier.parties then
+    barrier.came = 0
+    wake_all(barrier.waiters)
+  elseif wait_in(barrier.waiters) == "broken" then
+    error(neap.BrokenBarrierError "wait: the barrier is broken", 0)
+  end
+  return number
+end
+
+function CountingBarrier.reset(barrier)
+  barrier.came = 0
+  wake_all(barrier.waiters, "broken")
+end
+
+CountingBarrier.abort = CountingBarrier.reset
+
+-- Who waits is given the item; if he is killed before he runs, it is gone.
 local LossyQueue = class {
   maxsize = 0,
   qsize = function(queue) return #queue.items end,
   empty = function(queue) return #queue.items == 0 end,
   full = function() return false end,
   put = function(queue, item)
-    queue.items[#queue.items + 1] = item
     queue.unfinished = queue.unfinished + 1
-    wake_first(queue.waiters)
+    if not wake_first(queue.waiters, item) then queue.items[#queue.items + 1] = item end
   end,
   get = function(queue)
-    while #queue.items == 0 do wait_in(queue.waiters) end
-    return table.remove(queue.items, 1)
+    return table.remove(queue.items, 1) or wait_in(queue.waiters)
   end,
   task_done = function(queue)
     assert(queue.unfinished > 0)
@@ -156,7 +168,6 @@ local LossyQueue = class {
   join = function(queue)
     if queue.unfinished > 0 then wait_in(queue.joiners) end
   end,
-  shutdown = function() end,
 }
 LossyQueue.put_nowait = LossyQueue.put
 
@@ -199,13 +210,13 @@ describe("random programs find", function()
 
   it("a barrier that counts who was cancelled", function()
     finds(monitors.barrier, function(parties)
-      return setmetatable({ parties = parties, n_waiting = 0, waiters = {}, broken = false }, CountingBarrier)
-    end, "%d")
+      return setmetatable({ parties = parties, came = 0, waiters = {}, broken = false }, CountingBarrier)
+    end, "a round of")
   end)
 
-  it("a queue that loses a wake-up", function()
+  it("a queue that loses an item", function()
     finds(queues.queue, function()
       return setmetatable({ items = {}, unfinished = 0, waiters = {}, joiners = {} }, LossyQueue)
-    end, "get")
+    end, "was lost")
   end)
 end)

@@ -114,7 +114,7 @@ end
 local function describe(program, entry)
   local arg = entry.arg == nil and "" or (" %s"):format(entry.arg)
   local value = math.type(entry.value) and (" %s"):format(entry.value) or ""
-  return ("%4d-%-4s %6.1f s  t%d %s%s: %s%s"):format(entry.from, entry.to or "", entry.began - program.began,
+  return ("%4d-%-4s %7.2f s  t%d %s%s: %s%s"):format(entry.from, entry.to or "", entry.began - program.began,
     entry.task, entry.name, arg, entry.how or "has not returned", value)
 end
 

@@ -103,7 +103,7 @@ local function shut_down(program)
 end
 
 local function drain(program)
-  if not program.shut and program:chance(20) then return shut_down(program) end
+  if not program.shut and program.subject.shutdown and program:chance(20) then return shut_down(program) end
   for _ = 1, program.shut and 0 or #program:waiting "get" do
     if not program.subject:full() then put(program, driver, "put_nowait") end
   end
