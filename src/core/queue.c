@@ -112,6 +112,7 @@ static int push_put(lua_State *L, struct neap *rt, struct op *op) {
   if (op->status == PROMISED) {
     store_item(L, q);
     q->promised--;
+    fill(L, q); /* if the item went on at once, there is room again */
   }
   wait->taken = true;
   return 0;

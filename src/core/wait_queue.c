@@ -81,9 +81,10 @@ static const struct op_kind wait_kind = {
 
 /* WaitQueue(hands_on) */
 static int l_wait_queue(lua_State *L) {
+  bool hands_on = lua_toboolean(L, 1);
   struct lua_queue *q = object_new(L, runtime_of(L), OBJECT_WAIT_QUEUE, sizeof *q, 0);
   wait_queue_init(&q->queue);
-  q->hands_on = lua_toboolean(L, 1);
+  q->hands_on = hands_on;
   return 1;
 }
 
