@@ -92,8 +92,10 @@ end
 --- Runs when the task is killed, too, where nothing can be waited for.
 local at_kill <const> = { __close = function(guard) cancel_children(guard.group) end }
 
---- Children whose callback there was no memory to make, or to call. Those on their way come first.
+--- Children whose callback there was no memory to make, or to call. Those on their way come first, in
+--- whatever order the tasks of a turn run.
 local function end_forgotten(group, children)
+  core.sleep(0)
   core.sleep(0)
   for _, task in ipairs(children) do on_child_done(group, task) end
 end

@@ -167,8 +167,10 @@ function Server:abort_clients()
   for _, stream in pairs(self.streams) do stream:abort() end
 end
 
---- Tasks whose callback there was no memory to make, or to call. Those on their way come first.
+--- Tasks whose callback there was no memory to make, or to call. Those on their way come first, in
+--- whatever order the tasks of a turn run.
 local function end_forgotten(server)
+  core.sleep(0)
   core.sleep(0)
   for task in pairs(server.streams) do
     if task:done() then on_handler_done(server, task) end
