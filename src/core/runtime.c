@@ -123,8 +123,12 @@ static void fire_due(struct neap *rt) {
   }
 }
 
-/* It only ends the poll; when it is due before the poll has begun, that must not begin. */
-static void on_timer(uv_timer_t *timer) { uv_stop(timer->loop); }
+/* It ends the poll; when it is due before the poll has begun, that must not begin. */
+static void on_timer(uv_timer_t *timer) {
+  struct neap *rt = timer->data;
+  rt->poll_expired = true;
+  uv_stop(timer->loop);
+}
 
 /* Arms libuv's timer for the first deadline, never early: [limit_ms] is the longest wait. */
 static void arm(struct neap *rt, uint64_t limit_ms) {
@@ -175,6 +179,7 @@ static void poll_wait(struct neap *rt, uint64_t limit_ms) {
   collector_pace(rt);
   arm(rt, limit_ms);
   rt->polling = true;
+  rt->poll_expired = false;
   watchdog_note(rt, false);
   uv_run(rt->loop, UV_RUN_ONCE);
   watchdog_note(rt, true);
@@ -215,7 +220,8 @@ static bool wait_for_something(struct neap *rt) {
     poll_wait(rt, UINT64_MAX);
   } else {
     if (io) poll_wait(rt, VIRTUAL_IDLE_MS);
-    if (!rt->ready_head) jump_to_deadline(rt);
+    bool idle = !io || rt->poll_expired; /* I/O that woke nobody may go on */
+    if (!rt->ready_head && idle) jump_to_deadline(rt);
   }
   return true;
 }
@@ -302,6 +308,7 @@ static void init(struct neap *rt, lua_State *L) {
 static int open_loop(struct neap *rt, uv_loop_t *loop) {
   rt->uv_timer = malloc(sizeof *rt->uv_timer);
   if (!rt->uv_timer) return UV_ENOMEM;
+  rt->uv_timer->data = rt;
   rt->owns_loop = !loop;
   rt->loop = loop ? loop : &rt->own_loop;
   int status = rt->owns_loop ? uv_loop_init(rt->loop) : 0;

@@ -90,6 +90,7 @@ struct neap {
   struct task *body;       /* the script's, in the neap command: a run in it awaits */
   bool running;            /* inside runtime_run */
   bool polling;            /* inside a uv_run that may block */
+  bool poll_expired;       /* the last such uv_run was ended by its time */
   bool stop;               /* asked for by loop:stop */
   bool used;               /* a script has loaded the module */
   bool exiting;            /* asked for by os.exit, with a code */
