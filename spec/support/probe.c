@@ -1,0 +1,71 @@
+/* What a spec cannot do in Lua alone: be in another thread, and be another runtime. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <pthread.h>
+
+#include "neap.h"
+
+static void *call(void *L) {
+  lua_pushboolean(L, lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0) == LUA_OK);
+  return NULL;
+}
+
+/* in_thread(fn, ...): pcall(fn, ...) in another thread, for which this one waits, so that both may use the
+ * one state. */
+static int l_in_thread(lua_State *L) {
+  int nargs = lua_gettop(L);
+  pthread_t thread;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *other = lua_newthread(L);
+  lua_insert(L, 1);
+  luaL_checkstack(other, nargs, NULL);
+  lua_xmove(L, other, nargs);
+  if (pthread_create(&thread, NULL, call, other)) return luaL_error(L, "cannot start a thread");
+  pthread_join(thread, NULL);
+  int count = lua_gettop(other);
+  luaL_checkstack(L, count, NULL);
+  lua_xmove(other, L, count);
+  lua_insert(L, 2);
+  return count;
+}
+
+/* Runs the main task on top of the stack of a runtime; leaves what it ended with there. */
+static int run(neap_t *neap) {
+  if (neap_spawn(neap, 0) != LUA_OK) return LUA_ERRMEM;
+  neap_run(neap, NEAP_UNTIL_MAIN);
+  int status = neap_result(neap);
+  neap_run(neap, NEAP_UNTIL_DONE);
+  return status;
+}
+
+/* in_runtime(code): runs code as the body of another runtime; true and the first value that it returned, as a
+ * string, or false and the error. */
+static int l_in_runtime(lua_State *L) {
+  const char *code = luaL_checkstring(L, 1);
+  neap_t *neap = neap_new(NULL);
+  if (!neap) return luaL_error(L, "cannot make a runtime");
+  lua_State *other = neap_state(neap);
+  int status = luaL_loadstring(other, code);
+  if (status == LUA_OK) status = run(neap);
+  lua_pushboolean(L, status == LUA_OK);
+  lua_pushstring(L, lua_gettop(other) > 0 ? luaL_tolstring(other, 1, NULL) : NULL);
+  neap_free(neap);
+  return 2;
+}
+
+/* address(object): the light userdata that points to it. */
+static int l_address(lua_State *L) {
+  lua_pushlightuserdata(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"in_thread", l_in_thread}, {"in_runtime", l_in_runtime}, {"address", l_address}, {NULL, NULL},
+};
+
+__attribute__((visibility("default"))) int luaopen_neap_probe(lua_State *L);
+
+int luaopen_neap_probe(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}
