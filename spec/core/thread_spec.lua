@@ -1,0 +1,157 @@
+-- Use from another thread, and other runtimes in the process. The probe is spec/support/probe.c.
+local neap = require "neap"
+local testing = require "neap.testing"
+
+local path = (os.getenv "NEAP_CPATH" or "build/release/module/?.so"):gsub("?", "neap_probe")
+local probe = assert(package.loadlib(path, "luaopen_neap_probe"))()
+
+local FILE = "spec/core/thread_spec.lua"
+local loop = neap.get_event_loop()
+
+local in_thread = probe.in_thread
+
+describe("another thread", function()
+  it("can run Lua functions that are none of the loop's", function()
+    assert.same({ n = 4, true, 1, nil, 3 }, table.pack(in_thread(function(...) return ... end, 1, nil, 3)))
+    assert.same({ n = 2, false, "wolf" }, table.pack(in_thread(error, "wolf", 0)))
+  end)
+
+  local SCHEDULE = {
+    call_soon = function() loop:call_soon(print) end,
+    call_later = function() loop:call_later(1, print) end,
+    call_at = function() loop:call_at(1, print) end,
+    create_task = function() neap.create_task(print) end,
+    ["create_task of the loop"] = function() loop:create_task(print) end,
+    ensure_future = function() neap.ensure_future(print) end,
+  }
+
+  for name, fn in pairs(SCHEDULE) do
+    for _, debug_mode in ipairs { false, true } do
+      it(("E31 gets an error that names %s, and leaves nothing behind%s")
+        :format(name, debug_mode and ", in debug mode too" or ""), function()
+        local was_debug = loop:get_debug()
+        loop:set_debug(debug_mode)
+        local before = testing.census()
+        local ok, message = in_thread(fn)
+        loop:set_debug(was_debug)
+        assert.is_false(ok)
+        assert.equal(("%s:%d: %s: the loop is running in another thread")
+          :format(FILE, debug.getinfo(fn, "S").linedefined, name:match "%S+"), message)
+        assert.is_nil(testing.difference(before, testing.census()))
+        neap.sleep(0)
+      end)
+    end
+  end
+
+  it("E31 cannot await or open a scope, and leaves nothing behind", function()
+    local future, group = neap.Future(), nil
+    for _, fn in ipairs {
+      function() neap.sleep(1) end,
+      function() future:await() end,
+      function() neap.gather(print) end,
+      function() neap.wait { future } end,
+      function() neap.run(print) end,
+      function() local limit <close> = neap.timeout(1) end,
+      function() group = neap.TaskGroup() end,
+      function() return neap.open_connection("127.0.0.1", 1) end,
+    } do
+      assert.is_false((in_thread(fn)))
+    end
+    assert.is_nil(group)
+    assert.equal("pending", tostring(future):match "<Future (%a+)")
+    neap.sleep(0)
+  end)
+
+  it("E31 that was refused leaves the loop as it was", function()
+    testing.virtual_clock()
+    for _ = 1, 3 do in_thread(SCHEDULE.call_later) end
+    local called = false
+    loop:call_soon(function() called = true end)
+    neap.sleep(1)
+    assert.is_true(called)
+  end)
+
+  it("may run a runtime of its own meanwhile", function()
+    assert.same({ n = 3, true, true, "42" }, table.pack(in_thread(probe.in_runtime, [[
+      local neap = require "neap"
+      neap.sleep(0)
+      return neap.create_task(function() neap.sleep(0) return 42 end):await()]])))
+  end)
+
+  it("T13 runs programs where no signal handler is installed", function()
+    local ok, ran, result = in_thread(probe.in_runtime, [[
+      local neap = require "neap"
+      local group_ran = false
+      neap.run(function()
+        local group <close> = neap.TaskGroup()
+        group:create_task(function() neap.sleep(0) group_ran = true end)
+      end)
+      return group_ran]])
+    assert.is_true(ok and ran)
+    assert.equal("true", result)
+  end)
+end)
+
+describe("another runtime", function()
+  it("E21 in the same thread works in full, inside a task of the first", function()
+    local ran, result = probe.in_runtime [[
+      local neap = require "neap"
+      local log = {}
+      neap.create_task(function() for i = 1, 3 do log[#log + 1] = "a" .. i neap.sleep(0) end end)
+      neap.create_task(function() for i = 1, 3 do log[#log + 1] = "b" .. i neap.sleep(0) end end)
+      neap.sleep(0.001)
+      return table.concat(log, " ")]]
+    assert.is_true(ran)
+    assert.equal("a1 b1 a2 b2 a3 b3", result)
+    neap.sleep(0)
+    assert.equal(loop, neap.get_running_loop())
+  end)
+
+  it("shares nothing: tasks, context variables, debug mode", function()
+    local was_debug = loop:get_debug()
+    neap.ContextVar("x"):set(1)
+    loop:set_debug(true)
+    local ran, result = probe.in_runtime [[
+      local neap = require "neap"
+      local loop = neap.get_running_loop()
+      local seen = ("%d %s"):format(#neap.all_tasks(), tostring(loop:get_debug()))
+      loop:set_debug(not loop:get_debug())
+      return seen]]
+    assert.is_true(loop:get_debug())
+    loop:set_debug(was_debug)
+    assert.is_true(ran)
+    assert.equal(os.getenv "NEAP_DEBUG" == "1" and "1 true" or "1 false", result)
+  end)
+
+  it("gives its errors back, and is freed with all that it left", function()
+    local ran, err = probe.in_runtime "error('wolf', 0)"
+    assert.is_false(ran)
+    assert.equal("wolf", err)
+    for _ = 1, 3 do
+      assert.is_true((probe.in_runtime [[
+        local neap = require "neap"
+        KEPT = neap.get_running_loop():call_later(3600, print)
+        neap.create_task(function()
+          local server <close> = neap.start_server(print, "127.0.0.1", 0)
+          neap.sleep(0)
+        end)]]))
+    end
+  end)
+
+  it("B15 has tasks that this one cannot await: to it they are no tasks", function()
+    local address = probe.address(neap.Future())
+    for _, fn in ipairs {
+      function() neap.await(address) end,
+      function() neap.Future().await(address) end,
+      function() neap.gather(address) end,
+      function() neap.wait { address } end,
+      function() neap.shield(address) end,
+    } do
+      local ok, message = pcall(fn)
+      assert.is_false(ok)
+      assert.matches("bad argument #1", message, 1, true)
+      assert.matches("userdata", message, 1, true)
+    end
+    assert.is_false(neap.isfuture(address))
+  end)
+end)
