@@ -439,7 +439,8 @@ describe("a swallowed cancel", function()
       neap.sleep(0)
       task:cancel()]]
     assert.equal(0, result.status)
-    assert.matches("^neap: warning: sleep at %(command line%):5 awaits [^\n]*%(sheep%)\nstack traceback:\n", result.stderr)
+    assert.matches("^neap: warning: sleep at %(command line%):5 awaits [^\n]*%(sheep%)\nstack traceback:\n",
+      result.stderr)
   end)
 end)
 

@@ -293,7 +293,8 @@ describe("the task table", function()
     for _, task in ipairs { ... } do wanted[task] = true end
     for _, row in ipairs(neap.task_table()) do
       if wanted[row.task] then
-        rows[#rows + 1] = { row.name, row.waits_in, row.frame and row.frame.line, row.awaiter and row.awaiter:get_name() }
+        local line, awaiter = row.frame and row.frame.line, row.awaiter and row.awaiter:get_name()
+        rows[#rows + 1] = { row.name, row.waits_in, line, awaiter }
       end
     end
     return rows

@@ -61,8 +61,8 @@ describe("remove_done_callback", function()
 end)
 
 describe("group:create_task", function()
-  -- Makes a task in a group that is cancelled at the nth event that a hook sees within; returns what became of the task,
-  -- or nil when there are no more events.
+  -- Makes a task in a group that is cancelled at the nth event that a hook sees within; returns the task, or nil
+  -- and the refusal; nothing when there are not so many events.
   local function make(nth)
     local task, refused
     local events = 0

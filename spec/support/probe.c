@@ -10,8 +10,8 @@ static void *call(void *L) {
   return NULL;
 }
 
-/* in_thread(fn, ...): pcall(fn, ...) in another thread, for which this one waits, so that both may use the
- * one state. */
+/* in_thread(fn, ...): pcall(fn, ...) in another thread, for which this one waits, so that both may use
+ * the one state. */
 static int l_in_thread(lua_State *L) {
   int nargs = lua_gettop(L);
   pthread_t thread;
@@ -38,8 +38,8 @@ static int run(neap_t *neap) {
   return status;
 }
 
-/* in_runtime(code): runs code as the body of another runtime; true and the first value that it returned, as a
- * string, or false and the error. */
+/* in_runtime(code): runs code as the body of another runtime; true and the first value that it
+ * returned, as a string, or false and the error. */
 static int l_in_runtime(lua_State *L) {
   const char *code = luaL_checkstring(L, 1);
   neap_t *neap = neap_new(NULL);
