@@ -60,7 +60,10 @@ static int l_address(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"in_thread", l_in_thread}, {"in_runtime", l_in_runtime}, {"address", l_address}, {NULL, NULL},
+    {"in_thread", l_in_thread},
+    {"in_runtime", l_in_runtime},
+    {"address", l_address},
+    {NULL, NULL},
 };
 
 __attribute__((visibility("default"))) int luaopen_neap_probe(lua_State *L);
