@@ -95,12 +95,41 @@ start_server: the runtime is closed
     context:run(function() kept.variable:set(nil) end)
     print(kept.variable:get(), context:get(kept.variable))]]))
 
-  it("has handles that are called no more", prints("done\ntrue\n", [[
-    kept.handle = kept.loop:call_soon(print, "never")
-    neap.create_task(os.exit, 0, true)
+  it("has handles that are called no more", prints("done\ndone\ntrue\ttrue\n", [[
+    kept.soon, kept.later = kept.loop:call_soon(print, "never"), kept.loop:call_later(3600, print)
     os.exit(0, true)]], [[
-    try(kept.handle.cancel, kept.handle)
-    print(kept.handle:cancelled())]]))
+    try(kept.soon.cancel, kept.soon)
+    try(kept.later.cancel, kept.later)
+    print(kept.soon:cancelled(), kept.later:cancelled())]]))
+
+  it("has generators that waited inside a time limit, which is forgotten", prints(
+    "done\nsleep: the runtime is closed\n", [[
+    kept.generator = coroutine.wrap(function()
+      local limit <close> = neap.timeout(3600)
+      coroutine.yield(limit)
+      neap.sleep(1)
+    end)
+    kept.limit = kept.generator()
+    os.exit(0, true)]], [[
+    try(kept.limit.when, kept.limit)
+    try(kept.generator)]]))
+
+  it("leaves a generator inside a time limit to the collector", function()
+    for _, last in ipairs { "", "os.exit(0, true)", "error 'wolf'" } do
+      local result = program.code([[
+        local neap = require "neap"
+        generators = {}
+        for i = 1, 20 do
+          generators[i] = coroutine.wrap(function()
+            local limit <close> = neap.timeout(3600 - i)
+            local inner <close> = neap.CancelScope { timeout = i }
+            coroutine.yield()
+          end)
+          generators[i]()
+        end ]] .. last)
+      assert.equal(last:find "wolf" and 1 or 0, result.status)
+    end
+  end)
 
   it("has servers and streams that are closed", prints("done\ntrue\ttrue\n", [[
     kept.server = assert(neap.start_server(print, "127.0.0.1", 0))

@@ -179,6 +179,29 @@ describe("a runner", function()
     print(kept, task:cancelled())
   ]]))
 
+  it("T6 whose close was cut short by loop:stop() goes on with that when it is closed again", function()
+    if not has_stock_lua then return end
+    assert_printed("close: the loop was stopped before the task was done\t<Runner open>\tnil\n" ..
+      "cleaned up\t<Runner closed>\t0\n", in_stock_lua [[
+      local log = {}
+      local runner = neap.Runner { clock = "virtual" }
+      runner:run(function()
+        neap.create_task(function()
+          local _ <close> = setmetatable({}, { __close = function()
+            local shield <close> = neap.shielded()
+            loop:stop()
+            neap.sleep(1)
+            log[1] = "cleaned up"
+          end })
+          neap.sleep(3600)
+        end)
+        neap.sleep(0)
+      end)
+      print(select(2, pcall(function() runner:close() end)):match "%a+: .*", runner, log[1])
+      runner:close()
+      print(log[1], runner, #neap.all_tasks())]])
+  end)
+
   it("opens the loop by get_loop, before any run", prints("true\tbefore\n", [[
     local runner <close> = neap.Runner()
     local log = {}

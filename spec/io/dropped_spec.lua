@@ -4,7 +4,7 @@ local program = require "spec.support.program"
 local tasks = require "spec.support.tasks"
 
 local function run(debug_mode, code)
-  return program.run { "env", "NEAP_DEBUG=" .. debug_mode, program.neap, "-W", "-e", ([[
+  return program.run { "env", "NEAP_DEBUG=" .. debug_mode, program.neap, "-e", ([[
     local neap = require "neap"
     local got = neap.Future()
     local server <close> = neap.start_server(function(stream) got:set_result(stream:read "a") end, "127.0.0.1", 0)
@@ -18,7 +18,7 @@ local function run(debug_mode, code)
     collectgarbage()]]):format(code) }
 end
 
-local DROP = [[(function() connect():write "last words" end)()]]
+local DROP = [[;(function() connect():write "last words" end)()]]
 
 describe("a stream that is dropped", function()
   it("W11 is closed behind what was written, and told once in debug mode, with its place", function()
@@ -28,6 +28,15 @@ describe("a stream that is dropped", function()
     local _, count = result.stderr:gsub("unclosed", "")
     assert.equal(1, count)
     assert.matches("stream to 127%.0%.0%.1:%d+, made at %(command line%):5%f[%D]", result.stderr)
+  end)
+
+  it("W11 is told to the exception handler as a warning", function()
+    local result = run(1, [[
+      neap.get_running_loop():set_exception_handler(function(_, context)
+        io.stderr:write(tostring(context.warning), " ", tostring(context.exception), " ", context.message, "\n")
+      end) ]] .. DROP)
+    assert.equal("last words\n", result.stdout)
+    assert.matches("^true nil [^\n]*made at %(command line%):5%f[%D][^\n]*\n$", result.stderr)
   end)
 
   it("W11 is told of in debug mode alone", function()
