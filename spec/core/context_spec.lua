@@ -398,6 +398,25 @@ describe("the exception handler", function()
     assert.equal("main", after)
   end)
 
+  it("of a future's error has no task's variables, nor those that it set when it was called before", function()
+    local variable = neap.ContextVar "x"
+    local seen = {}
+    loop:set_exception_handler(function(_, context)
+      seen[#seen + 1] = context.exception .. " " .. tostring(variable:get())
+      variable:set "handler"
+    end)
+    for i = 1, 2 do
+      neap.Future():set_exception("wolf " .. i)
+      for _ = 1, 4 do
+        turns()
+        collectgarbage()
+      end
+    end
+    loop:set_exception_handler(nil)
+    assert.same({ "wolf 1 nil", "wolf 2 nil" }, seen)
+    assert.is_nil(variable:get())
+  end)
+
   it("A26 sees them at a program's end too", function()
     local result = program.code [[
       local neap = require "neap"
