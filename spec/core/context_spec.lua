@@ -590,16 +590,21 @@ describe("contexts outside the loop", function()
       local loop = neap.get_event_loop()
       print(variable:get())
       variable:set "outside"
+      loop:set_exception_handler(function(_, context)
+        print(context.exception, variable:get())
+        variable:set "handler"
+      end)
       print(neap.run(function()
         local before = variable:get()
         variable:set "main"
         loop:call_soon(function() variable:set "callback" end)
+        neap.create_task(error, "wolf")
         neap.sleep(0)
         return before, variable:get()
       end))
       print(variable:get())]] }
     assert.equal("", result.stderr)
-    assert.equal("default\noutside\tmain\noutside\n", result.stdout)
+    assert.equal("default\nwolf\tmain\noutside\tmain\noutside\n", result.stdout)
   end)
 end)
 
