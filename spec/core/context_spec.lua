@@ -633,7 +633,7 @@ describe("memory", function()
       %s
       print(measure(function() return loop:call_soon(nothing) end), measure(function() return neap.Future() end),
         measure(function() return neap.create_task(nothing) end))]]):format(before))
-    assert.equal("", result.stderr)
+    assert.equal(0, result.status, result.stderr)
     local handle, future, task = result.stdout:match "(%d+)\t(%d+)\t(%d+)"
     return { handle = tonumber(handle), future = tonumber(future), task = tonumber(task) }
   end
