@@ -1,300 +1,109 @@
--- Each call of the core that waits, cancelled at each moment: it ends at once, and takes nothing with it.
+-- Each call that waits, cancelled at each of its suspensions, in each way: see spec/support/cancel_matrix.lua. What
+-- calls there are is read from the modules: one that has no scenario, and is not known to wait never, fails.
+local api = require "spec.support.api"
+local calls_at_once = require "spec.support.calls_at_once"
+local matrix = require "spec.support.cancel_matrix"
 local neap = require "neap"
-local testing = require "neap.testing"
+local program = require "spec.support.program"
 
-local loop = neap.get_event_loop()
+local LEAST_CELLS <const> = 300
 
--- For each call a function that makes a new scene: `wait` waits, one second long unless `complete`, where there is
--- one, ends it; with `at_once` the result is there when that returns. `intact` asserts that nothing was lost.
-local calls = {}
+-- What waits in a script's body alone, which is the main task of a program of its own.
+local IN_BODY <const> = {
+  "neap.run", "Runner:run", "Runner:close", "Runner:__close", "Loop:run_until_complete", "Loop:run_forever",
+}
 
-calls["sleep"] = function()
-  return { wait = function() neap.sleep(1) end }
-end
-
-calls["await of a future"] = function()
-  local future = neap.Future()
-  loop:call_later(1, function() if not future:done() then future:set_result() end end)
-  return {
-    wait = function() future:await() end,
-    complete = function() future:set_result() end,
-    at_once = true,
-    intact = function() assert.is_false(future:cancelled()) end,
-  }
-end
-
-calls["await of a task"] = function()
-  local gate = neap.Future()
-  local task = neap.create_task(function() neap.wait { gate, timeout = 1 } end)
-  return {
-    wait = function() neap.await(task) end,
-    complete = function() gate:set_result() end,
-    intact = function() pcall(task.await, task) end,
-  }
-end
-
-calls["await of a function"] = function()
-  return { wait = function() neap.await(neap.sleep, 1) end }
-end
-
-calls["an await in a generator"] = function()
-  return { wait = function()
-    coroutine.wrap(function()
-      neap.sleep(1)
-      coroutine.yield()
-    end)()
-  end }
-end
-
-calls["gather"] = function()
-  local tasks = {}
-  local function child()
-    tasks[#tasks + 1] = neap.current_task()
-    neap.sleep(1)
+local scenarios = {}
+for _, name in ipairs { "cancel_scenarios", "cancel_scenarios_io" } do
+  for key, scenario in pairs(require("spec.support." .. name)) do
+    assert(not scenarios[key], key)
+    scenarios[key] = scenario
   end
-  return {
-    wait = function() neap.gather(child, function() child() end) end,
-    intact = function() for _, task in ipairs(tasks) do assert.is_true(task:done()) end end,
-  }
 end
 
-calls["wait"] = function()
-  local task = neap.create_task(neap.sleep, 1)
-  return {
-    wait = function() neap.wait { task } end,
-    intact = function()
-      task:await()
-      assert.is_false(task:cancelled())
-    end,
-  }
-end
-
-calls["as_completed"] = function()
-  local task = neap.create_task(neap.sleep, 1)
-  return {
-    wait = function() neap.as_completed { task } () end,
-    intact = function()
-      task:await()
-      assert.is_false(task:cancelled())
-    end,
-  }
-end
-
-calls["wait_for"] = function()
-  return { wait = function() neap.wait_for(neap.sleep, 9, 1) end }
-end
-
-calls["shield"] = function()
-  local task = neap.create_task(neap.sleep, 1)
-  return {
-    wait = function() neap.shield(task)() end,
-    intact = function()
-      task:await()
-      assert.is_false(task:cancelled())
-    end,
-  }
-end
-
-calls["semaphore:acquire"] = function()
-  local semaphore = neap.Semaphore(0)
-  local timer = loop:call_later(1, semaphore.release, semaphore)
-  return {
-    wait = function() local permit <close> = semaphore:acquire() end,
-    complete = function()
-      timer:cancel()
-      semaphore:release()
-    end,
-    at_once = true,
-    intact = function()
-      neap.sleep(2) -- by now the permit is there in any case
-      assert.is_false(semaphore:locked())
-      semaphore:acquire()
-      assert.is_true(semaphore:locked())
-    end,
-  }
-end
-
-calls["the end of a task group"] = function()
-  local tasks = {}
-  return {
-    wait = function()
-      local group <close> = neap.TaskGroup()
-      for i = 1, 2 do tasks[i] = group:create_task(neap.sleep, 1) end
-    end,
-    intact = function() for _, task in ipairs(tasks) do assert.is_true(task:done()) end end,
-  }
-end
-
-calls["the end of a shield"] = function()
-  return { wait = function()
-    do
-      local shield <close> = neap.shielded()
-    end
-    neap.sleep(1)
-  end }
-end
-
-local function turns(count)
-  for _ = 1, count do neap.sleep(0) end
-end
-
-local function assert_intact(scene)
-  if scene.intact then scene.intact() end
-  assert.equal(0, neap.current_task():cancelling())
-  neap.sleep(0)
-end
-
--- Starts a task that waits in the scene, and then in another await.
-local function start(scene)
-  return neap.create_task(function()
-    scene.wait()
-    neap.sleep(3600)
-  end)
-end
-
--- The task must end as cancelled, without time going by.
-local function assert_ends_cancelled(task)
-  local began = loop:time()
-  local ok, err = pcall(task.await, task)
-  assert.is_false(ok)
-  assert.is_true(neap.is(err, neap.CancelledError), tostring(err))
-  assert.equal(task, err.task)
-  assert.is_true(task:cancelled())
-  assert.near(0, loop:time() - began, 1e-6)
-end
-
-local names = {}
-for name in pairs(calls) do names[#names + 1] = name end
-table.sort(names)
-
-for _, name in ipairs(names) do
+for _, name in ipairs(api.names(scenarios)) do
   describe(name, function()
-    local scene
-    before_each(function()
-      testing.virtual_clock()
-      scene = calls[name]()
-    end)
-
-    it("goes on after its time", function()
-      local began = loop:time()
-      scene.wait()
-      assert.near(1, loop:time() - began, 1e-6)
-      assert_intact(scene)
-    end)
-
-    it("cancelled before the first run is never begun", function()
-      local began = false
-      local task = neap.create_task(function()
-        began = true
-        scene.wait()
-      end)
-      task:cancel()
-      assert_ends_cancelled(task)
-      assert.is_false(began)
-      assert_intact(scene)
-    end)
-
-    it("cancelled before it waits is refused", function()
-      local task = neap.create_task(function()
-        neap.current_task():cancel()
-        scene.wait()
-        neap.sleep(3600)
-      end)
-      assert_ends_cancelled(task)
-      assert_intact(scene)
-    end)
-
-    for turn = 1, 4 do
-      it("cancelled after turn " .. turn .. " ends at once", function()
-        local task = start(scene)
-        turns(turn)
-        task:cancel()
-        assert_ends_cancelled(task)
-        assert_intact(scene)
-      end)
+    for _, way in ipairs(matrix.ways()) do
+      it(way, function() matrix.play(scenarios[name], way) end)
     end
-
-    it("cancelled twice ends at once", function()
-      local task = start(scene)
-      neap.sleep(0.5)
-      task:cancel()
-      neap.sleep(0)
-      task:cancel()
-      assert_ends_cancelled(task)
-      assert_intact(scene)
-    end)
-
-    it("cancelled and taken back before it was told goes on or is told, and can then wait", function()
-      local woken = false
-      local task = neap.create_task(function()
-        pcall(scene.wait)
-        neap.sleep(1)
-        woken = true
-      end)
-      neap.sleep(0.5)
-      task:cancel()
-      task:uncancel()
-      task:await()
-      assert.is_true(woken)
-      assert_intact(scene)
-    end)
-
-    for _, seconds in ipairs { 0, 0.5, 1 } do
-      it("in a limit of " .. seconds .. " s ends by it or in time, and the task goes on", function()
-        local began = loop:time()
-        local ok, err = pcall(function()
-          local limit <close> = neap.timeout(seconds)
-          scene.wait()
-        end)
-        assert.is_true(ok or neap.is(err, neap.TimeoutError), tostring(err))
-        assert.near(seconds, loop:time() - began, 1e-6)
-        assert_intact(scene)
-      end)
-    end
-
-    it("swallowed for ever ends when it is killed", function()
-      local task = neap.create_task(function()
-        while true do pcall(scene.wait) end
-      end)
-      neap.sleep(0.5)
-      task:cancel()
-      turns(10)
-      assert.is_false(task:done())
-      assert.is_true(task:kill())
-      assert.is_true(task:cancelled())
-      turns(4)
-      assert_intact(scene)
-    end)
-
-    it("killed while it waits leaves nothing behind", function()
-      local task = start(scene)
-      neap.sleep(0.5)
-      assert.is_true(task:kill())
-      assert.is_true(task:cancelled())
-      assert.is_false(task:kill())
-      turns(4)
-      assert_intact(scene)
-    end)
   end)
 end
 
-for _, name in ipairs { "await of a future", "await of a task", "semaphore:acquire" } do
-  for later = 0, 2 do
-    it(name .. " cancelled " .. later .. " turns after its result came is told at the next await", function()
-      testing.virtual_clock()
-      local scene, went_on = calls[name](), false
-      local task = neap.create_task(function()
-        scene.wait()
-        went_on = true
-        neap.sleep(3600)
-      end)
-      neap.sleep(0.5)
-      scene.complete()
-      turns(later)
-      task:cancel()
-      assert_ends_cancelled(task)
-      assert.is_true(went_on or later == 0 and not scene.at_once)
-      assert_intact(scene)
+describe("the script's body", function()
+  it("is cancelled in each way in what waits there alone", function()
+    local result = program.run { program.neap, "--clock=virtual", "spec/support/cancel_body.lua" }
+    assert.equal("", result.stderr)
+    assert.equal(0, result.status)
+    matrix.cells = matrix.cells + assert(tonumber(result.stdout))
+  end)
+end)
+
+-- Calls it in a task, cancelled or not, which must come to its end in its first step: all that waits raises in a
+-- cancelled task, also when what it waits for is there.
+local function probe(call, cancelled)
+  local deferred, ended = {}, false
+  local words = table.pack(call(function(fn) deferred[#deferred + 1] = fn end))
+  assert.is_function(words[1])
+  local task = neap.create_task(function()
+    if cancelled then neap.current_task():cancel() end
+    words[1](table.unpack(words, 2, words.n))
+    if cancelled then neap.current_task():uncancel() end
+    ended = true
+  end)
+  neap.sleep(0)
+  local done = task:done()
+  if not done then task:kill() end
+  for i = #deferred, 1, -1 do deferred[i]() end
+  assert.is_true(done, "it has waited")
+  task:await()
+  assert.is_true(ended)
+end
+
+for _, name in ipairs(api.names(calls_at_once)) do
+  local call = calls_at_once[name]
+  if type(call) == "function" then
+    it(name .. " never waits", function()
+      probe(call, false)
+      probe(call, true)
     end)
   end
 end
+
+describe("the functions of neap", function()
+  local known
+
+  setup(function()
+    known = {}
+    for name, scenario in pairs(scenarios) do
+      for _, covered in ipairs(scenario.of or { name }) do known[covered] = "a scenario" end
+    end
+    for _, name in ipairs(IN_BODY) do known[name] = "a scenario" end
+  end)
+
+  it("wait and have a scenario, or never wait", function()
+    local strangers = {}
+    for name in pairs(api.functions()) do
+      if not known[name] and not calls_at_once[name] then strangers[#strangers + 1] = name end
+    end
+    table.sort(strangers)
+    assert.same({}, strangers)
+  end)
+
+  it("are there, if they are listed", function()
+    local functions, stale = api.functions(), {}
+    for _, list in ipairs { known, calls_at_once } do
+      for name in pairs(list) do
+        if not functions[name] then stale[#stale + 1] = name end
+      end
+    end
+    assert.same({}, stale)
+  end)
+
+  it("are in one of the lists alone", function()
+    for name in pairs(known) do assert.is_nil(calls_at_once[name], name) end
+  end)
+end)
+
+it("all cells were played", function()
+  assert.is_true(matrix.cells >= LEAST_CELLS, matrix.cells)
+end)

@@ -1,0 +1,211 @@
+-- The functions of neap that never wait. Each entry makes what is needed, which may wait, and returns the call: a
+-- function and its arguments; or it is a string that says why it cannot be called here.
+local neap = require "neap"
+local core = require "neap.core"
+local stream = require "spec.support.stream"
+local testing = require "neap.testing"
+
+local calls = {}
+
+local function nothing() end
+
+-- Adds the calls object:method(...) of that class; make() makes the object, and may have things closed later.
+local function methods(class, make, list)
+  for name, arguments in pairs(list) do
+    calls[class .. ":" .. name] = function(defer)
+      local object = make(defer)
+      return debug.getmetatable(object)[name] or object[name], object, table.unpack(arguments)
+    end
+  end
+end
+
+-- Adds the calls of functions of a module.
+local function functions(title, module, list)
+  for name, arguments in pairs(list) do
+    calls[title .. "." .. name] = function() return module[name], table.unpack(arguments) end
+  end
+end
+
+local future_methods <const> = {
+  __tostring = {}, add_done_callback = { nothing }, remove_done_callback = { nothing }, done = {}, cancelled = {},
+  failed = {}, cancel = {},
+}
+
+methods("Future", neap.Future, future_methods)
+methods("Future", neap.Future, { set_result = { 1 } })
+calls["Future:set_exception"] = function(defer)
+  local future = neap.Future()
+  defer(function() future:exception() end)
+  return future.set_exception, future, "wolf"
+end
+methods("Future", function()
+  local future = neap.Future()
+  future:set_result(1)
+  return future
+end, { result = {}, exception = {} })
+
+local function sleeper(defer)
+  local task = neap.create_task(neap.sleep, 3600)
+  defer(function() task:kill() end)
+  return task
+end
+
+methods("Task", sleeper, future_methods)
+methods("Task", sleeper, {
+  cancelling = {}, uncancel = {}, get_name = {}, set_name = { "moon" }, get_stack = {}, made_at = {}, kill = {},
+})
+methods("Task", function()
+  local task = neap.create_task(nothing)
+  task:await()
+  return task
+end, { result = {}, exception = {} })
+
+methods("Handle", function() return neap.get_event_loop():call_soon(nothing) end, {
+  __tostring = {}, cancel = {}, cancelled = {}, when = {},
+})
+
+-- A scope belongs to the task that opens it: the call opens it, too.
+for _, name in ipairs {
+  "__close", "__gc", "__tostring", "cancel", "cancelled", "close", "expired", "when", "reschedule",
+} do
+  calls["CancelScope:" .. name] = function()
+    return function()
+      local scope <close> = neap.CancelScope()
+      debug.getmetatable(scope)[name](scope)
+    end
+  end
+end
+
+calls["TaskGroup:create_task"] = function()
+  return function()
+    local group = neap.TaskGroup()
+    group:create_task(nothing)
+    group.scope:close()
+  end
+end
+for _, name in ipairs { "__tostring", "cancel" } do
+  calls["TaskGroup:" .. name] = function()
+    return function()
+      local group = neap.TaskGroup()
+      getmetatable(group)[name](group)
+      group.scope:close()
+    end
+  end
+end
+
+local function held(class)
+  return function()
+    local lock = neap[class]()
+    lock:acquire()
+    return lock
+  end
+end
+
+for _, class in ipairs { "Lock", "Semaphore" } do
+  methods(class, held(class), { __close = {}, __tostring = {}, locked = {}, release = {} })
+end
+methods("Condition", held "Condition", {
+  __close = {}, __tostring = {}, locked = {}, release = {}, notify = {}, notify_all = {},
+})
+methods("Event", neap.Event, { __tostring = {}, clear = {}, is_set = {}, set = {} })
+methods("Barrier", function() return neap.Barrier(2) end, {
+  __index = { "n_waiting" }, __tostring = {}, abort = {}, reset = {},
+})
+methods("WaitQueue", core.WaitQueue, { __len = {}, wake = { 1 } })
+methods("Queue", function()
+  local queue = neap.Queue()
+  queue:put(1)
+  return queue
+end, {
+  __tostring = {}, empty = {}, full = {}, get_nowait = {}, put_nowait = { 2 }, qsize = {}, shutdown = { true },
+  task_done = {},
+})
+
+methods("ContextVar", function() return neap.ContextVar "tide" end, { __tostring = {}, get = {}, set = { 1 } })
+calls["ContextVar:reset"] = function()
+  local variable = neap.ContextVar "tide"
+  return function() variable:reset(variable:set(1)) end
+end
+methods("Context", neap.copy_context, { get = { neap.ContextVar "tide" } })
+
+methods("Loop", neap.get_event_loop, {
+  __newindex = { "slow_callback_duration", 0.1 }, __tostring = {}, call_soon = { nothing },
+  call_later = { 0, nothing }, call_at = { 0, nothing }, create_future = {}, create_task = { nothing }, get_debug = {},
+  set_debug = { false }, set_watchdog = { nil }, get_exception_handler = {}, set_exception_handler = { nil }, is_closed = {}, is_running = {}, time = {},
+})
+calls["Loop:close"] = "the loop must not be running"
+calls["Loop:call_exception_handler"] = function(defer)
+  local loop = neap.get_event_loop()
+  loop:set_exception_handler(nothing)
+  defer(function() loop:set_exception_handler(nil) end)
+  return loop.call_exception_handler, loop, { message = "for the probe" }
+end
+calls["Loop:stop"] = "it stops the specs"
+
+methods("Runner", function() return neap.Runner() end, { __tostring = {}, get_loop = {} })
+
+local function near_end(defer)
+  local pair = stream.pair()
+  defer(function() pair.far:close() end)
+  defer(function() pcall(pair.near.close, pair.near) end) -- it may have been collected
+  return pair.near
+end
+
+methods("Stream", near_end, {
+  __close = {}, __gc = {}, __tostring = {}, abort = {}, at_eof = {}, close = {}, is_closing = {}, local_address = {},
+  peer_address = {}, set_write_limits = { 10, 5 },
+})
+
+local function server(defer)
+  local made = assert(neap.start_server(nothing, "127.0.0.1", 0, { start_serving = false }))
+  defer(function() made:close() end)
+  return made
+end
+
+methods("Server", server, {
+  __tostring = {}, abort_clients = {}, address = {}, close = { 1 }, close_clients = {}, is_serving = {},
+  start_serving = {},
+})
+methods("Listener", function(defer)
+  local listener = stream.listen()
+  defer(function() listener:close() end)
+  return listener
+end, { __gc = {}, address = {}, close = {} })
+functions("neap", neap, {
+  Barrier = { 2 }, BoundedSemaphore = { 1 }, Condition = {}, ContextVar = { "tide" }, Event = {}, Future = {},
+  LifoQueue = {}, Lock = {}, PriorityQueue = {}, Queue = {}, Runner = {}, Semaphore = {},
+  all_tasks = {}, copy_context = {}, create_task = { nothing }, current_task = {}, ensure_future = { nothing },
+  format_call_graph = {}, capture_call_graph = {}, print_call_graph = { nil, { write = nothing } }, task_table = {},
+  get_event_loop = {}, get_running_loop = {}, new_event_loop = {}, set_event_loop = { neap.get_event_loop() },
+  install = {}, is = { 1, neap.Error }, isfuture = { 1 },
+})
+for _, name in ipairs { "CancelScope", "shielded", "timeout", "timeout_at" } do
+  calls["neap." .. name] = function()
+    return function() local scope <close> = neap[name]() end
+  end
+end
+calls["neap.TaskGroup"] = function()
+  return function() neap.TaskGroup().scope:close() end
+end
+
+functions("testing", testing, {
+  census = {}, difference = { testing.census(), testing.census() }, growth = { testing.census(), 1 << 40 },
+  seed = {}, shuffle = { 0 }, virtual_clock = {},
+})
+
+functions("coroutine", coroutine, {
+  create = { nothing }, isyieldable = {}, running = {}, status = { coroutine.create(nothing) },
+})
+calls["coroutine.close"] = function()
+  local co = coroutine.create(coroutine.yield)
+  coroutine.resume(co)
+  return coroutine.close, co
+end
+calls["coroutine.yield"] = function()
+  return function() coroutine.wrap(coroutine.yield)() end
+end
+
+calls["Failure:__gc"] = "only the collector calls it"
+calls["Load:__close"] = "only a load of require has one"
+
+return calls
