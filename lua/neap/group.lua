@@ -144,7 +144,7 @@ function TaskGroup.__close(group, err)
     report_later_errors(group)
     if err == nil or group.errors[1] ~= err then error(group.errors[1], 0) end
   elseif err == nil and failure ~= nil
-    and (core.is_cancelled() or not core.is(failure, core.CancelledError)) then
+    and (core.is_cancelled() or not group.scope:cancelled() or not core.is(failure, core.CancelledError)) then
     error(failure, 0)
   elseif err == nil and not waited then
     core.check_awaiting "TaskGroup" -- cancelled from outside: that is still to be told

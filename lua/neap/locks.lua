@@ -21,8 +21,8 @@ end
 
 --- Wakes all who wait; from now on nobody need wait, until it is cleared.
 function Event:set()
+  self.waiting:wake() -- refuses other threads before anything changes
   self.on = true
-  self.waiting:wake()
 end
 
 function Event:clear()
@@ -202,14 +202,14 @@ end
 
 --- Those who wait get BrokenBarrierError; then it is as new.
 function Barrier:reset()
-  self.broken = false
   self.waiting:wake(nil, BROKEN)
+  self.broken = false
 end
 
 --- Those who wait, and all who come later, get BrokenBarrierError, until it is reset.
 function Barrier:abort()
-  self.broken = true
   self.waiting:wake(nil, BROKEN)
+  self.broken = true
 end
 
 function Barrier:__tostring()

@@ -78,7 +78,7 @@ end
 local function complete(main)
   local ran, err
   if core.is_body() then ran, err = pcall(main.await, main) else ran, err = pcall(core.drive, main, "run") end
-  if not ran and not main:done() then error(err, 0) end
+  if not ran and (not main:done() or core.is_cancelled()) then error(err, 0) end
 end
 
 local function run(runner, level, fn, ...)

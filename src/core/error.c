@@ -140,10 +140,8 @@ int error_raise_cancelled(lua_State *L, struct neap *rt) {
   task_push(L, task);
   future_push_detail(L, -1, "message");
   error_push_cancelled(L, -2, -1);
-  if (task->requests == 0) { /* by a scope: a time limit's own error has no place to tell */
-    error_push_place(L);
-    lua_setfield(L, -2, "where");
-  }
+  error_push_place(L);
+  lua_setfield(L, -2, "where");
   return lua_error(L);
 }
 

@@ -30,9 +30,9 @@ static void set_string(lua_State *L, const char *name, const char *value) {
 }
 
 /* Appends the scripts' functions that [co] is in to the list on top of L. */
-static void add_frames(lua_State *L, lua_State *co, int level) {
+static void add_frames(lua_State *L, lua_State *co) {
   lua_Debug ar;
-  for (; lua_getstack(co, level, &ar); level++) {
+  for (int level = 0; lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sln", &ar);
     if (ar.currentline <= 0 || error_is_own(&ar)) continue;
     lua_createtable(L, 0, 3);
@@ -47,21 +47,14 @@ static void add_frames(lua_State *L, lua_State *co, int level) {
 /* frames(task): a list of tables with source, line and name (nil where Lua knows none), the innermost
  * first, through the coroutines that it waits in. Empty once it has ended. */
 static int l_frames(lua_State *L) {
-  struct neap *rt = runtime_of(L);
-  struct task *task = task_check(L, rt, 1);
+  struct task *task = task_check(L, runtime_of(L), 1);
   lua_settop(L, 1);
   luaL_checkstack(L, 12, NULL);
-  if (future_done(&task->future)) {
-    lua_newtable(L);
-  } else if (task == rt->current) {
-    lua_newtable(L);
-    add_frames(L, L, 1);
-  } else {
-    int inner = coroutine_push_inner(L, task->L);
-    lua_newtable(L);
-    for (int i = inner; i > 0; i--) add_frames(L, lua_tothread(L, 1 + i), 0);
-    add_frames(L, task->L, 0);
-  }
+  bool done = future_done(&task->future);
+  int inner = done ? 0 : coroutine_push_inner(L, task->L);
+  lua_newtable(L);
+  for (int i = inner; i > 0; i--) add_frames(L, lua_tothread(L, 1 + i));
+  if (!done) add_frames(L, task->L);
   return 1;
 }
 

@@ -89,6 +89,7 @@ static struct future *to_future(lua_State *L, struct neap *rt, int index) {
 static int l_run_until_complete(lua_State *L) {
   struct neap *rt = check_open(L, "run_until_complete");
   bool awaits = in_body(L, rt, "run_until_complete");
+  if (awaits) op_check(L, "run_until_complete"); /* before it makes a task */
   to_future(L, rt, 2);
   if (awaits) return future_await(L, 2, "run_until_complete");
   drive(L, rt, 2, "run_until_complete");

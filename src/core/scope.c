@@ -211,7 +211,7 @@ static struct scope *open_scope(lua_State *L, const char *call) {
   if (!task || rt->active != L || !lua_isyieldable(L))
     error_misuse(L, "%s: a scope is opened in a task, where it can wait", call);
   struct box *box = object_new(L, rt, OBJECT_SCOPE, sizeof *box, 1);
-  box->open = NULL;
+  *box = (struct box){.closed = {.deadline = INT64_MAX, .state = SCOPE_CLOSED}};
   struct scope *scope = pool_alloc(&rt->pool, sizeof *scope);
   if (!scope) error_misuse(L, "%s: not enough memory", call);
   lua_pushthread(L); /* lives as long: it is known by its address */

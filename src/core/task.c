@@ -133,10 +133,9 @@ void task_push_name(lua_State *L, int index) {
 
 /* The message handler of every task's body: keeps the traceback of where the error was raised. */
 static int on_error(lua_State *L) {
-  if (error_is(L, 1, ERROR_CANCELLED)) return 1;
   runtime_push(L);
   struct neap *rt = lua_touserdata(L, -1);
-  if (!rt->current) return lua_settop(L, 1), 1;
+  if (!rt->current || error_began_in(L, 1, rt->current)) return lua_settop(L, 1), 1;
   task_push(L, rt->current);
   error_push_traceback(L, L, 1, 1);
   future_set_detail(L, -2, "traceback");

@@ -168,7 +168,7 @@ end
 
 local function handle_reports(program, model)
   program.loop:set_exception_handler(function(_, context)
-    program:expect(model.reports, "%s: %s", context.message, context.exception)
+    program:expect(model.reports or context.warning, "%s: %s", context.message, context.exception)
   end)
   return M.closing(function() program.loop:set_exception_handler(nil) end)
 end
