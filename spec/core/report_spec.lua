@@ -256,3 +256,26 @@ describe("the exception handler", function()
     assert.matches("sleep", message, 1, true)
   end)
 end)
+
+describe("a cancellation that nobody catches", function()
+  it("C15 tells where the inner task waited, and who awaited it", function()
+    local result = program.code [[
+      local neap = require "neap"
+      local inner = neap.create_task(function()
+        neap.sleep(9)
+        return 1
+      end)
+      local outer = neap.create_task(function()
+        inner:await()
+        return 2
+      end)
+      neap.sleep(0) neap.sleep(0)
+      inner:cancel "because"
+      outer:await()
+    ]]
+    assert.equal(1, result.status)
+    assert.matches("was cancelled: because\nstack traceback:.-:7: in.-cut short in the await at .-:3\n"
+      .. "awaited after it failed in Task%-3:\nstack traceback:.-:12: in main chunk", result.stderr)
+    assert.equal(1, select(2, result.stderr:gsub("cut short", "")))
+  end)
+end)

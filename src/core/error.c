@@ -239,9 +239,10 @@ void error_push_traceback(lua_State *L, lua_State *thread, int index, int level)
   if (lua_isstring(L, -2)) {
     lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
     lua_replace(L, -2);
+  } else {
+    add_where(L, index);
   }
   lua_remove(L, -2);
-  add_where(L, index);
 }
 
 /* --- for Lua --- */
