@@ -375,13 +375,16 @@ static void check_handler(lua_State *L) {
   lua_pop(L, 1);
 }
 
+static const char *const option_names[] = {"limit", "nodelay", "backlog", "start_serving", NULL};
+
 /* start_server(handler, host, port, options): what the function that made it (upvalue 2) returns for
- * (handler, listeners, options); or nil, err, code. Options: backlog, limit, nodelay. */
+ * (handler, listeners, options); or nil, err, code. Options: backlog, limit, nodelay, start_serving. */
 static int l_start_server(lua_State *L) {
   check_handler(L);
   const char *host = lua_isnoneornil(L, ARG_HOST) ? NULL : io_check_host(L, ARG_HOST);
   int port = io_check_port(L, ARG_PORT);
   lua_settop(L, ARG_OPTIONS);
+  io_check_options(L, ARG_OPTIONS, option_names);
   io_option_limit(L, ARG_OPTIONS);
   io_option_integer(L, ARG_OPTIONS, "backlog", BACKLOG);
   struct listen_op *op = op_begin(L, &listen_kind);

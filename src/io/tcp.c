@@ -187,6 +187,8 @@ static bool check_local(lua_State *L, union address *local) {
   return true;
 }
 
+static const char *const option_names[] = {"limit", "nodelay", "local_addr", NULL};
+
 /* open_connection(host, port, options): a stream, or nil, err, code. Options: limit (of a line, in
  * bytes), nodelay (true), local_addr = {host, port}. */
 static int l_open_connection(lua_State *L) {
@@ -194,6 +196,7 @@ static int l_open_connection(lua_State *L) {
   int port = io_check_port(L, ARG_PORT);
   union address local;
   lua_settop(L, ARG_OPTIONS);
+  io_check_options(L, ARG_OPTIONS, option_names);
   io_option_limit(L, ARG_OPTIONS);
   bool nodelay = io_option_boolean(L, ARG_OPTIONS, "nodelay", true);
   bool has_local = check_local(L, &local);
