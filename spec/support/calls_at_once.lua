@@ -131,7 +131,8 @@ methods("Context", neap.copy_context, { get = { neap.ContextVar "tide" } })
 methods("Loop", neap.get_event_loop, {
   __newindex = { "slow_callback_duration", 0.1 }, __tostring = {}, call_soon = { nothing },
   call_later = { 0, nothing }, call_at = { 0, nothing }, create_future = {}, create_task = { nothing }, get_debug = {},
-  set_debug = { false }, set_watchdog = { nil }, get_exception_handler = {}, set_exception_handler = { nil }, is_closed = {}, is_running = {}, time = {},
+  set_debug = { false }, set_watchdog = { nil }, get_exception_handler = {},
+  set_exception_handler = { nil }, is_closed = {}, is_running = {}, time = {},
 })
 calls["Loop:close"] = "the loop must not be running"
 calls["Loop:call_exception_handler"] = function(defer)

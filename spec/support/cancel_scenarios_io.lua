@@ -269,8 +269,9 @@ local function server_scene(wait)
   local near = assert(neap.open_connection("127.0.0.1", server.port))
   stream.settle(function() return next(server.streams) end)
   return {
-    wait = function() wait(server, near) end,
+    wait = function() wait(server, near, function() return ended end) end,
     intact = function()
+      if server.serving then assert.is_false(server:is_serving()) end -- serve_forever has closed it
       server:close()
       server:wait_closed()
       assert.equal(1, ended)
@@ -321,10 +322,11 @@ scenarios["Server:__close"] = {
   refuses = true,
   shielded = true,
   make = function()
-    return server_scene(function(server)
+    return server_scene(function(server, _, ended)
       do
         local _ <close> = server
       end
+      assert.equal(1, ended())
       neap.sleep(0)
     end)
   end,
