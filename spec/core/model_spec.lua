@@ -15,7 +15,7 @@ local function show(name, program)
 end
 
 -- Errors that nobody reads, of a killed group's children, are reported when they are collected.
-local function report_of_the_last_model()
+local function let_reports_come()
   local loop = neap.get_running_loop()
   loop:set_exception_handler(function() end)
   for _ = 1, 3 do
@@ -27,7 +27,6 @@ end
 
 local function add_model(name, model)
   it(name, function()
-    report_of_the_last_model()
     local failed, last = search(model, only or 1, only or seeds // (SLOW[name] or 1))
     if only and not failed then print(show(name, last)) end
     assert.is_nil(failed and show(name, failed))
@@ -35,6 +34,8 @@ local function add_model(name, model)
 end
 
 describe("random programs of", function()
+  after_each(let_reports_come)
+
   for _, module in ipairs { "locks", "monitors", "queues", "futures", "tasks", "scopes" } do
     local names, models = {}, require("spec.support.model." .. module)
     for name in pairs(models) do names[#names + 1] = name end
