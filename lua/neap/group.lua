@@ -141,6 +141,7 @@ function TaskGroup.__close(group, err)
   for _, task in ipairs(group.failed) do task:exception() end -- they are read now
   group.failed = {}
   if group.error_count > 0 then
+    core.untell_cancel()
     report_later_errors(group)
     if err == nil or group.errors[1] ~= err then error(group.errors[1], 0) end
   elseif err == nil and failure ~= nil

@@ -331,3 +331,78 @@ describe("a task group that was not closed", function()
     assert.equal("child failed", reported)
   end)
 end)
+
+describe("a generator that a time limit of its own ended", function()
+  it("gives TimeoutError when it is closed, also after a plain resume", function()
+    testing.virtual_clock()
+    local co = coroutine.create(function()
+      local _ <close> = neap.timeout(1)
+      neap.sleep(2)
+    end)
+    assert.is_false((coroutine.resume(co)))
+    local closed, err = coroutine.close(co)
+    assert.is_false(closed)
+    assert.is_true(neap.is(err, neap.TimeoutError), tostring(err))
+  end)
+end)
+
+describe("a group that raises a child's error while its task is cancelled", function()
+  local function caught_error()
+    return pcall(function()
+      local group <close> = neap.TaskGroup()
+      group:create_task(function()
+        pcall(neap.sleep, 5)
+        error("the child's", 0)
+      end)
+    end)
+  end
+
+  it("leaves the cancel to be told, and the task ends by it", function()
+    local seen
+    local task = start(function() seen = { caught_error() } end)
+    neap.sleep(0)
+    task:cancel()
+    assert.is_true(ended_cancelled(task))
+    assert.same({ false, "the child's" }, seen)
+  end)
+end)
+
+describe("a limit around neap.run in the body", function()
+  it("is its own doing", function()
+    assert_printed("true\n", program.code [[
+      local neap = require "neap"
+      local ok, err = pcall(function()
+        local limit <close> = neap.timeout(1)
+        neap.run(neap.sleep, 9)
+      end)
+      print(neap.is(err, neap.TimeoutError))
+    ]])
+  end)
+end)
+
+describe("deadlines beside long steps", function()
+  it("are seen in the turn after they are due", function()
+    local loop_time, done = loop:time(), false
+    local function busy()
+      while not done do
+        local until_time = loop:time() + 0.01
+        while loop:time() < until_time do end
+        neap.sleep(0)
+      end
+    end
+    local steps = 0
+    local task = neap.create_task(function()
+      while not done do
+        steps = steps + 1
+        neap.sleep(0)
+      end
+    end)
+    local holder = neap.create_task(busy)
+    neap.sleep(0.02)
+    done = true
+    assert.is_true(loop:time() - loop_time >= 0.02)
+    assert.is_true(steps <= 6, steps .. " turns went by")
+    task:await()
+    holder:await()
+  end)
+end)

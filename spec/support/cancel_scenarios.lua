@@ -478,7 +478,6 @@ scenarios["the body of a task group"] = {
 
 scenarios["a task group that fails"] = {
   of = { "TaskGroup:__close" },
-  swallows = true, -- the first error is what the group raises, though it was told of the cancel
   make = function()
     return children_scene(function(child)
       local failing

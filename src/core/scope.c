@@ -36,6 +36,7 @@ void scope_refresh(struct neap *rt, struct task *task) {
 
 static void cancel(struct neap *rt, struct scope *scope) {
   scope->cancelled = true;
+  scope->struck = scope->task;
   timer_stop(rt, &scope->timer);
   if (scope->task) scope_refresh(rt, scope->task);
 }
@@ -62,6 +63,7 @@ static void arm(lua_State *L, struct neap *rt, struct scope *scope) {
 static struct scope *hand_over(struct scope *scope, lua_State *co, struct task *task) {
   for (;; scope = scope->parent) {
     scope->task = task;
+    if (task && scope->cancelled) scope->struck = task;
     if (!scope->parent || scope->parent->L != co) return scope;
   }
 }
@@ -133,9 +135,11 @@ void scope_forget(struct neap *rt, struct task *task) {
   }
 }
 
-/* Whether [scope], which is closed now, is what made the error at [index]. */
+/* Whether [scope], which is closed now, is what made the error at [index]. A coroutine that ended by it may
+ * be closed when it belongs to no task any more. */
 static bool is_own_cancel(lua_State *L, struct scope *scope, struct task *task, int index) {
-  return scope->cancelled && task && !task->cancelled && error_began_in(L, index, task);
+  if (!scope->cancelled || !scope->struck || (task && task->cancelled)) return false;
+  return error_began_in(L, index, scope->struck);
 }
 
 static int raise_timeout(lua_State *L, struct scope *scope) {

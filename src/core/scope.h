@@ -18,6 +18,7 @@ struct scope {
   struct scope *parent; /* the next one outward, or NULL */
   lua_State *L;         /* the coroutine that opened it */
   struct timer timer;
+  const struct task *struck; /* in which it was cancelled; may have ended */
   int64_t deadline;     /* INT64_MAX: none */
   struct list link;     /* the innermost scope of a user coroutine that is not being run */
   double limit;         /* seconds, for the message; negative: a deadline was given */

@@ -634,6 +634,14 @@ static int l_all_tasks(lua_State *L) {
   return 1;
 }
 
+/* untell_cancel(): the CancelledError that the running task has got did not come out: another error did in its
+ * place, and it is still to be told. */
+static int l_untell_cancel(lua_State *L) {
+  struct task *task = runtime_of(L)->current;
+  if (task) task->told = task->delivered = false;
+  return 0;
+}
+
 /* is_cancelled(): whether an await in the running task would raise CancelledError now. */
 static int l_is_cancelled(lua_State *L) {
   struct neap *rt = runtime_of(L);
@@ -666,6 +674,7 @@ static const luaL_Reg functions[] = {
     {"create_task", l_create_task},
     {"create_task_at", l_create_task_at},
     {"is_cancelled", l_is_cancelled},
+    {"untell_cancel", l_untell_cancel},
     {"current_task", l_current_task},
     {"all_tasks", l_all_tasks},
     {NULL, NULL},
