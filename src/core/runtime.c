@@ -247,7 +247,7 @@ enum run_result runtime_run(struct neap *rt, struct future *until) {
   bool was_running = rt->running;
   if (!lua_checkstack(rt->L, 40)) return RUN_STOPPED;
   rt->running = true;
-  rt->thread = uv_thread_self();
+  rt->thread = pthread_self();
   watchdog_note(rt, true);
   while (!is_over(rt, until)) {
     rt->turns++;

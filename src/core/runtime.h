@@ -5,6 +5,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -98,7 +99,7 @@ struct neap {
   struct op *forever;      /* the run_forever that the body awaits */
   bool debug;
   int64_t slow_ns;         /* in debug mode: steps that take longer are reported */
-  uv_thread_t thread;      /* that runs it */
+  pthread_t thread;        /* that runs it */
   bool has_contexts;       /* a context variable was set somewhere */
   struct watchdog *watchdog; /* NULL until it is first switched on */
   unsigned unread;         /* failed futures that were collected and wait to be reported */
@@ -190,8 +191,7 @@ int runtime_refuse_thread(lua_State *L);
 
 /* Raises when the loop is running in another thread. */
 static inline void runtime_check_thread(lua_State *L, struct neap *rt) {
-  uv_thread_t thread = uv_thread_self();
-  if (rt->running && !uv_thread_equal(&thread, &rt->thread)) runtime_refuse_thread(L);
+  if (rt->running && !pthread_equal(pthread_self(), rt->thread)) runtime_refuse_thread(L);
 }
 
 /* The same, and when the runtime is closed. */
