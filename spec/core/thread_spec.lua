@@ -152,9 +152,9 @@ describe("another runtime", function()
     local ran, result = probe.in_runtime [[
       local neap = require "neap"
       local log = {}
-      neap.create_task(function() for i = 1, 3 do log[#log + 1] = "a" .. i neap.sleep(0) end end)
-      neap.create_task(function() for i = 1, 3 do log[#log + 1] = "b" .. i neap.sleep(0) end end)
-      neap.sleep(0.001)
+      neap.gather(
+        function() for i = 1, 3 do log[#log + 1] = "a" .. i neap.sleep(0) end end,
+        function() for i = 1, 3 do log[#log + 1] = "b" .. i neap.sleep(0) end end)
       return table.concat(log, " ")]]
     assert.is_true(ran)
     assert.equal("a1 b1 a2 b2 a3 b3", result)
