@@ -1,6 +1,7 @@
 -- Functions that are entered again while they run: from metamethods, hooks and finalizers.
 local neap = require "neap"
 local testing = require "neap.testing"
+local program = require "spec.support.program"
 
 describe("remove_done_callback", function()
   it("A23 is not entered again: it compares raw, and calls no __eq", function()
@@ -102,5 +103,62 @@ describe("group:create_task", function()
     end
     assert.is_true(made > 3 and refused > 0)
     assert.equal(start, loop:time())
+  end)
+end)
+
+describe("a task that a finalizer kills", function()
+  -- Collects at every allocation; the nth collection from now on kills the task.
+  local PRELUDE = [[
+    local neap = require "neap"
+    local function strike(n, task)
+      setmetatable({}, { __gc = function()
+        if n == 0 then task:kill() else strike(n - 1, task) end
+      end })
+    end
+    local function sleeper() neap.sleep(1000) end
+    local function attack(act)
+      collectgarbage("incremental", 1, 1000, 40)
+      collectgarbage()
+      for n = 0, 40 do
+        local task = neap.create_task(sleeper)
+        neap.sleep(0)
+        strike(n, task)
+        act(task)
+        task:kill()
+      end
+    end
+  ]]
+
+  local function assert_survives(code)
+    local result = program.code(PRELUDE .. code .. " print 'survived'")
+    assert.equal("", result.stderr)
+    assert.equal("survived\n", result.stdout)
+  end
+
+  it("may be being killed", function() assert_survives "attack(function(task) task:kill() end)" end)
+
+  it("may be being told", function() assert_survives "attack(tostring)" end)
+
+  it("may be shown by its stack", function()
+    assert_survives "attack(function(task) task:get_stack() end)"
+  end)
+
+  it("may be shown by the place where it was made", function()
+    assert_survives "attack(function(task) task:made_at() end)"
+  end)
+
+  it("may be shown in a call graph", function()
+    assert_survives "attack(function(task) neap.format_call_graph(task) end)"
+  end)
+
+  it("may be about to be named in a DeadlockError", function()
+    assert_survives [[
+      local future = neap.Future()
+      sleeper = function() future:await() end
+      attack(function()
+        local ok, err = pcall(future.await, future)
+        assert(not ok and neap.is(err, neap.DeadlockError))
+      end)
+    ]]
   end)
 end)

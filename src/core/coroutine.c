@@ -372,18 +372,23 @@ static lua_State *push_inner(lua_State *L, lua_State *co) {
   return inner;
 }
 
-int coroutine_push_inner(lua_State *L, lua_State *co) {
-  int count = 0;
+int coroutine_push_chain(lua_State *L, lua_State *co) {
+  int count = 1;
+  if (!lua_checkstack(co, 1) || !lua_checkstack(L, 1)) return 0;
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
   while ((co = push_inner(L, co))) count++;
   return count;
 }
 
-void coroutine_close_inner(lua_State *L, lua_State *co) {
-  int count = coroutine_push_inner(L, co);
-  for (int i = 1; i <= count; i++) {
+void coroutine_close_chain(lua_State *L, lua_State *co) {
+  int count = coroutine_push_chain(L, co);
+  for (; count > 1; count--) {
     thread_close(lua_tothread(L, -1), L);
     lua_pop(L, 1);
   }
+  lua_pop(L, count);
+  thread_close(co, L);
 }
 
 void coroutine_install(lua_State *L) {

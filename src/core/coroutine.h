@@ -17,12 +17,12 @@ void coroutine_install(lua_State *L);
  * yields are turns. */
 void coroutine_push_runner(lua_State *L);
 
-/* Pushes the user coroutines that an await of the suspended [co] has passed through, the outermost first,
- * and returns their count. */
-int coroutine_push_inner(lua_State *L, lua_State *co);
+/* Pushes the suspended [co] and the user coroutines that its await has passed through, the outermost first,
+ * and returns their count; 0 where a stack has no room. Runs no finalizer. */
+int coroutine_push_chain(lua_State *L, lua_State *co);
 
-/* Closes the user coroutines that an await of the suspended [co] has passed through, innermost first. */
-void coroutine_close_inner(lua_State *L, lua_State *co);
+/* Closes them all, the innermost first. */
+void coroutine_close_chain(lua_State *L, lua_State *co);
 
 /* Closes a coroutine: lua_resetthread or lua_closethread, whichever this Lua has. */
 int thread_close(lua_State *co, lua_State *from);

@@ -50,11 +50,9 @@ static int l_frames(lua_State *L) {
   struct task *task = task_check(L, runtime_of(L), 1);
   lua_settop(L, 1);
   luaL_checkstack(L, 12, NULL);
-  bool done = future_done(&task->future);
-  int inner = done ? 0 : coroutine_push_inner(L, task->L);
+  int count = future_done(&task->future) ? 0 : coroutine_push_chain(L, task->L);
   lua_newtable(L);
-  for (int i = inner; i > 0; i--) add_frames(L, lua_tothread(L, 1 + i));
-  if (!done) add_frames(L, task->L);
+  for (int i = count; i > 0; i--) add_frames(L, lua_tothread(L, 1 + i));
   return 1;
 }
 

@@ -35,12 +35,16 @@ static int bottom_level(lua_State *co, lua_Debug *ar) {
   return level > 0 && lua_getstack(co, level - 1, ar) ? level - 1 : -1;
 }
 
-/* Pushes on [L] the function that made the unended task, or nil. */
+/* Where a finalizer may have run since it was seen to be unended, it is asked for again: finalizers can
+ * kill. */
+static bool has_stack(const struct task *task) { return task->L && !task->dying; }
+
+/* Pushes on [L] the function that made the task, or nil where it has no stack. */
 static void push_creator_of(lua_State *L, struct task *task) {
-  lua_State *co = task->L;
+  lua_State *co = has_stack(task) ? task->L : L;
   lua_Debug ar;
   if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
-  if (task->dying)
+  if (!has_stack(task))
     lua_pushnil(co);
   else if (!task->started)
     lua_pushvalue(co, FRAME_CREATOR + 1); /* below it lies task_main itself */
@@ -51,12 +55,12 @@ static void push_creator_of(lua_State *L, struct task *task) {
 
 void task_push(lua_State *L, struct task *task) { anchor_push(L, task->future.rt, task->slot); }
 
-/* Pushes on [L] the function that the unended task runs. */
+/* Pushes on [L] the function that the task runs, or nil where it has no stack. */
 static void push_body_of(lua_State *L, struct task *task) {
-  lua_State *co = task->L;
+  lua_State *co = has_stack(task) ? task->L : L;
   lua_Debug ar;
   if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
-  if (task->dying)
+  if (!has_stack(task))
     lua_pushnil(co);
   else if (!task->started)
     lua_pushvalue(co, FRAME_BODY + 1);
@@ -111,11 +115,12 @@ static bool find_line(lua_State *co, lua_Debug *ar) {
 void task_push_place(lua_State *L, struct task *task) {
   lua_Debug ar;
   const char *call = is_preempted(task) ? "preempted" : task->op ? task->op->kind->name : "sleep";
-  int top = lua_gettop(L), inner = coroutine_push_inner(L, task->L);
+  int top = lua_gettop(L);
   bool found = false;
-  for (int i = inner; i > 0 && !found; i--) found = find_line(lua_tothread(L, top + i), &ar);
+  for (int i = coroutine_push_chain(L, task->L); i > 0 && !found; i--)
+    found = find_line(lua_tothread(L, top + i), &ar);
   lua_settop(L, top);
-  if (found || find_line(task->L, &ar))
+  if (found)
     lua_pushfstring(L, "%s at %s:%d", call, ar.short_src, ar.currentline);
   else
     lua_pushstring(L, call);
@@ -383,8 +388,7 @@ static void close_killed(lua_State *L, struct neap *rt, struct task *task) {
   struct task *outer = rt->dying;
   rt->kills++;
   rt->dying = task;
-  coroutine_close_inner(L, task->L);
-  thread_close(task->L, L);
+  coroutine_close_chain(L, task->L);
   rt->dying = outer;
   rt->kills--;
 }
@@ -396,6 +400,7 @@ bool task_kill(lua_State *L, struct neap *rt, struct task *task) {
   int index = lua_gettop(L);
   future_push_detail(L, index, "message");
   error_push_cancelled(L, index, -1);
+  if (!has_stack(task)) return lua_settop(L, index - 1), false; /* a finalizer was first */
   task->dying = true;
   unqueue(rt, &task->runnable);
   op_detach(rt, task);
@@ -418,11 +423,10 @@ void task_abandon(struct neap *rt, struct task *task) {
   task->L = NULL;
 }
 
-void task_throw(lua_State *L, struct neap *rt, struct task *task) {
-  task_push(L, task);
-  lua_insert(L, -2);
-  future_set_detail(L, -2, "thrown");
-  lua_pop(L, 1);
+void task_throw(lua_State *L, struct neap *rt, int index) {
+  struct task *task = lua_touserdata(L, index);
+  future_set_detail(L, index, "thrown");
+  if (!has_stack(task)) return;
   op_detach(rt, task);
   task_wake(rt, task, WAKE_ERROR);
 }
@@ -524,13 +528,12 @@ static int l_set_name(lua_State *L) {
 /* The coroutines that it waits in, the innermost first, then its own. */
 static void push_stack(lua_State *L, struct task *task) {
   luaL_Buffer b;
-  luaL_checkstack(L, 12, NULL);
-  int top = lua_gettop(L), inner = coroutine_push_inner(L, task->L);
+  int top = lua_gettop(L), count = coroutine_push_chain(L, task->L);
   luaL_checkstack(L, 12, NULL);
   luaL_buffinit(L, &b);
-  for (int i = inner; i >= 0; i--) {
-    if (i < inner) luaL_addstring(&b, "\nresumed by\n");
-    luaL_traceback(L, i > 0 ? lua_tothread(L, top + i) : task->L, NULL, 0);
+  for (int i = count; i > 0; i--) {
+    if (i < count) luaL_addstring(&b, "\nresumed by\n");
+    luaL_traceback(L, lua_tothread(L, top + i), NULL, 0);
     luaL_addvalue(&b);
   }
   luaL_pushresult(&b);
@@ -582,7 +585,7 @@ static int push_progress(lua_State *L, struct neap *rt, struct task *task) {
     lua_pushliteral(L, ", running>");
   else if (!task->started)
     lua_pushliteral(L, ", not started>");
-  else if (task->dying)
+  else if (!has_stack(task))
     lua_pushliteral(L, ", being killed>");
   else {
     task_push_place(L, task);

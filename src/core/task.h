@@ -76,9 +76,9 @@ bool task_kill(lua_State *L, struct neap *rt, struct task *task);
 /* Ends a task of a runtime that is being freed: its <close> variables do not run. Cannot raise. */
 void task_abandon(struct neap *rt, struct task *task);
 
-/* Wakes the waiting task with the error on top of the stack, which it pops. May raise for want of
- * memory. */
-void task_throw(lua_State *L, struct neap *rt, struct task *task);
+/* Wakes the task at [index], if it still waits, with the error on top of the stack, which it pops. May raise
+ * for want of memory. */
+void task_throw(lua_State *L, struct neap *rt, int index);
 
 /* Pushes the task's userdata. Only while it has not ended. */
 void task_push(lua_State *L, struct task *task);
