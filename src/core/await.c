@@ -229,7 +229,7 @@ static int l_values(lua_State *L) {
     future_check(L, rt, 3);
     int results = future_push_result(L, 3);
     if (results > 0) {
-      lua_pushvalue(L, -results);
+      lua_settop(L, lua_gettop(L) - results + 1); /* the first: there may be no room for a copy */
       lua_rawseti(L, 2, i);
     }
     lua_settop(L, 2);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/error.h"
+#include "core/handle.h"
 #include "core/op.h"
 #include "core/task.h"
 
@@ -276,8 +277,8 @@ static int l_cancel_scope(lua_State *L) {
   if (!lua_isnoneornil(L, 1)) {
     luaL_checktype(L, 1, LUA_TTABLE);
     if (lua_getfield(L, 1, "timeout") != LUA_TNIL) {
-      luaL_argcheck(L, lua_isnumber(L, -1), 1, "the timeout must be a number of seconds");
-      seconds = runtime_check_seconds(L, -1);
+      seconds = lua_tonumber(L, -1);
+      luaL_argcheck(L, lua_isnumber(L, -1) && !isnan(seconds), 1, "the timeout must be a number of seconds");
     }
     lua_getfield(L, 1, "shield");
     shield = lua_toboolean(L, -1);
@@ -296,11 +297,7 @@ static int run_ended(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct task *task = check_scope(L)->task;
   struct scope *scope = end_scope(L);
-  if (status == LUA_OK || status == LUA_YIELD) {
-    lua_pushboolean(L, 1);
-    lua_replace(L, 2);
-    return lua_gettop(L) - 1;
-  }
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
   if (!is_own_cancel(L, scope, task, lua_gettop(L))) return lua_error(L);
   lua_pushboolean(L, 0);
   return 1;
@@ -309,13 +306,11 @@ static int run_ended(lua_State *L, int status, lua_KContext context) {
 /* scope:run(fn, ...): true and fn's values; false when the scope was cancelled. Ends the scope. */
 static int l_run(lua_State *L) {
   struct scope *scope = check_scope(L);
-  if (!lua_isfunction(L, 2) && luaL_getmetafield(L, 2, "__call") == LUA_TNIL)
-    return luaL_typeerror(L, 2, "function");
-  if (!lua_isfunction(L, 2)) lua_pop(L, 1);
+  handle_check_function(L, 2);
   if (scope->state == SCOPE_OPEN && scope->task != runtime_of(L)->current)
     return error_misuse(L, "run: the scope belongs to another task");
   if (scope->state != SCOPE_OPEN) return error_misuse(L, "run: the scope has ended");
-  lua_pushnil(L);
+  lua_pushboolean(L, 1); /* goes before the values: above them there may be no room */
   lua_insert(L, 2);
   int status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 0, 0, run_ended);
   return run_ended(L, status, 0);
