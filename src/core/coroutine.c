@@ -410,11 +410,7 @@ static int l_install(lua_State *L) {
 
 void coroutine_open(lua_State *L, struct neap *rt) {
   (void)rt;
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  weak_table_new(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &parked_key);
   lua_newtable(L);
   runtime_push(L);

@@ -80,6 +80,7 @@ void future_finish(lua_State *L, struct neap *rt, int index, int first) {
   struct future *future = lua_touserdata(L, index);
   int count = lua_gettop(L) - first + 1;
   if (count > 1) {
+    luaL_checkstack(L, 2, "too many results");
     lua_createtable(L, count, 1);
     lua_insert(L, first);
     for (int i = count; i >= 1; i--) lua_rawseti(L, first, i);
@@ -291,11 +292,11 @@ int l_future_add_done_callback(lua_State *L) {
   lua_settop(L, 2);
   lua_pushvalue(L, 1);
   struct handle *handle = handle_new(L, rt, 2);
+  handle_anchor(L, rt, handle); /* may run finalizers, which may complete it */
   if (future_done(future)) {
-    handle_call_soon(L, rt, handle);
+    runtime_make_ready(rt, &handle->runnable);
     return 0;
   }
-  handle_anchor(L, rt, handle);
   handle->waiter.fire = queue_callback;
   list_append(&future->waiters, &handle->waiter.link);
   return 0;
@@ -507,22 +508,13 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
-static void new_table(lua_State *L, const char *mode, const void *key) {
-  lua_newtable(L);
-  if (mode) {
-    lua_createtable(L, 0, 1);
-    lua_pushstring(L, mode);
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-  }
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-}
-
 static const luaL_Reg failure_methods[] = {{"__gc", l_failure_gc}, {NULL, NULL}};
 
 void future_open(lua_State *L, struct neap *rt) {
-  new_table(L, "v", &failed_key);
-  new_table(L, NULL, &unread_key);
+  weak_table_new(L, "v");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &failed_key);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &unread_key);
   object_register(L, rt, OBJECT_FUTURE, "neap.Future", methods);
   object_register(L, rt, OBJECT_FAILURE, "neap.Failure", failure_methods);
   lua_pop(L, 2);

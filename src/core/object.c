@@ -5,6 +5,14 @@
 /* The tags of the kinds. */
 static const char tags[OBJECT_KINDS];
 
+void weak_table_new(lua_State *L, const char *mode) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, mode);
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
 void object_register(lua_State *L, struct neap *rt, enum object_kind kind, const char *name,
                      const luaL_Reg *methods) {
   rt->kind_names[kind] = name;

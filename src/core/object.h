@@ -25,6 +25,9 @@ enum object_kind {
   OBJECT_KINDS
 };
 
+/* Pushes a new table with weak keys ("k"), or weak values ("v"). */
+void weak_table_new(lua_State *L, const char *mode);
+
 /* Makes the metatable of [kind] (named [name] in errors) from [methods], whose functions get the
  * runtime as their upvalue. Metamethods ("__gc") stand among the methods. Leaves the metatable
  * on the stack: it is its own __index. */
