@@ -16,6 +16,7 @@
 #include "core/op.h"
 #include "core/runtime.h"
 #include "core/task.h"
+#include "core/wait_queue.h"
 
 /* Registry table (weak values): what is being loaded, by name. */
 static const char loads_key;
@@ -26,7 +27,7 @@ enum load_state { LOADING, LOADED, FAILED, ABANDONED };
  * when that call ends: in some releases of Lua popping such a slot is not safe. */
 struct load {
   struct neap *rt;
-  struct list waiters; /* of struct wait_op */
+  struct wait_queue waiters;
   struct task *task;   /* whose it is, or NULL; kept alive by a user value, like the next two */
   lua_State *L;        /* the coroutine that loads it */
   const char *name;
@@ -41,15 +42,9 @@ enum { FRAME_NAME = 1, FRAME_LOADED, FRAME_LOAD, FRAME_SEARCHERS, FRAME_MESSAGE 
 
 /* --- waiting --- */
 
-struct wait_op {
-  struct op op;
-  struct list link;
-  struct load *load; /* kept alive by the awaiting function's stack */
-};
-
 static void drop_wait(struct neap *rt, struct op *op) {
   (void)rt;
-  list_remove(&((struct wait_op *)op)->link);
+  wait_op_leave(op);
 }
 
 static const struct op_kind wait_kind = {
@@ -61,10 +56,7 @@ static const struct op_kind wait_kind = {
 
 static int l_wait(lua_State *L) {
   struct load *load = lua_touserdata(L, 1);
-  struct wait_op *op = op_begin(L, &wait_kind);
-  op->load = load;
-  list_append(&load->waiters, &op->link);
-  return op_await(L, &op->op, 0);
+  return wait_op_park(L, wait_op_begin(L, &load->waiters, &wait_kind));
 }
 
 /* Nobody waits in a circle by now: only [load], if the running task waits for it, can close one. */
@@ -72,7 +64,7 @@ static void check_circle(lua_State *L, struct neap *rt, struct load *load) {
   for (struct task *task = load->task; task;) {
     struct op *op = task->op;
     if (!op || op->kind != &wait_kind || op->state != OP_WAITING) return;
-    struct load *next = ((struct wait_op *)op)->load;
+    struct load *next = container_of(((struct wait_op *)op)->queue, struct load, waiters);
     if (next->task == rt->current)
       error_misuse(L, "require: modules '%s' and '%s' wait for each other", load->name, next->name);
     task = next->task;
@@ -112,13 +104,9 @@ static void unlist(lua_State *L, int index) {
 /* Ends the load at [index], without allocating. */
 static void end_load(lua_State *L, int index, enum load_state state) {
   struct load *load = lua_touserdata(L, index);
-  struct list *node;
   load->state = state;
   unlist(L, index);
-  while ((node = list_first(&load->waiters))) {
-    list_remove(node);
-    op_complete(load->rt, &container_of(node, struct wait_op, link)->op, 0);
-  }
+  wait_queue_give_all(load->rt, &load->waiters, 0);
 }
 
 void require_abandon(lua_State *L, lua_State *co) {
@@ -151,7 +139,7 @@ static int l_load_close(lua_State *L) {
 static void begin_load(lua_State *L, struct neap *rt) {
   struct load *load = object_new(L, rt, OBJECT_LOAD, sizeof *load, LOAD_USER_VALUES);
   *load = (struct load){.rt = rt, .task = rt->current, .L = L};
-  list_init(&load->waiters);
+  wait_queue_init(&load->waiters);
   lua_pushthread(L);
   lua_setiuservalue(L, FRAME_LOAD, LOAD_RESULT);
   if (load->task) {
@@ -295,11 +283,7 @@ void require_install(lua_State *L) {
 static const luaL_Reg load_methods[] = {{"__close", l_load_close}, {NULL, NULL}};
 
 void require_open(lua_State *L, struct neap *rt) {
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  weak_table_new(L, "v");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &loads_key);
   object_register(L, rt, OBJECT_LOAD, "neap.Load", load_methods);
   lua_pop(L, 1);
