@@ -10,11 +10,8 @@
  * so that the table need never grow. */
 static const char outside_key;
 
-/* <close> variables of a task that is killed run in its context. */
-static struct task *subject(struct neap *rt) { return rt->dying ? rt->dying : rt->current; }
-
 void context_push(lua_State *L, struct neap *rt) {
-  struct task *task = subject(rt);
+  struct task *task = runtime_subject(rt);
   if (!task) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &outside_key);
     lua_rawgeti(L, -1, 1);
@@ -31,7 +28,7 @@ void context_push(lua_State *L, struct neap *rt) {
 }
 
 void context_set(lua_State *L, struct neap *rt) {
-  struct task *task = subject(rt);
+  struct task *task = runtime_subject(rt);
   if (!task) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &outside_key);
     if (lua_isnil(L, -2))

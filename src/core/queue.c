@@ -250,11 +250,6 @@ static int l_get_nowait(lua_State *L) {
 
 /* --- the end of work --- */
 
-static int push_nothing(lua_State *L, struct neap *rt, struct op *op) {
-  (void)L, (void)rt, (void)op;
-  return 0;
-}
-
 static void drop_join(struct neap *rt, struct op *op) {
   (void)rt;
   wait_op_leave(op);
@@ -263,7 +258,6 @@ static void drop_join(struct neap *rt, struct op *op) {
 static const struct op_kind join_kind = {
     .name = "join",
     .size = sizeof(struct wait_op),
-    .push = push_nothing,
     .drop = drop_join,
     .local = true,
 };
@@ -428,11 +422,7 @@ static const luaL_Reg functions[] = {
 
 void queue_open(lua_State *L, struct neap *rt) {
   object_register(L, rt, OBJECT_QUEUE, "neap.Queue", methods);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
+  weak_table_new(L, "v");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &metatables_key);
   lua_pop(L, 1);
   runtime_push(L);

@@ -130,6 +130,10 @@ static inline struct neap *runtime_of(lua_State *L) {
   return lua_touserdata(L, lua_upvalueindex(1));
 }
 
+/* The task that is being killed, or whose step it is; NULL in callbacks and outside the loop. <close>
+ * variables of the first run while the second is [current]. */
+static inline struct task *runtime_subject(struct neap *rt) { return rt->dying ? rt->dying : rt->current; }
+
 /* Pushes the userdata that the runtime of this state lives in, or nil. Functions of neap hold it as
  * an upvalue, so that its memory outlives them even when it was freed. */
 void runtime_push(lua_State *L);

@@ -104,7 +104,7 @@ static int acquire(lua_State *L) {
 
 /* Whether the task has forgone its next release, which is taken back by that. */
 static bool take_forgone(lua_State *L, struct neap *rt, struct semaphore *s) {
-  struct task *task = rt->dying ? rt->dying : rt->current;
+  struct task *task = runtime_subject(rt);
   if (!s->is_forgone || !task) return false;
   lua_getiuservalue(L, 1, FORGONE);
   task_push(L, task);
@@ -138,21 +138,19 @@ static int l_release(lua_State *L) {
   return 0;
 }
 
-/* forgo_release(lock), for conditions alone: the task, which waited in a condition and ends without the lock, will release what it does not
- * hold: its next release does nothing. */
+/* forgo_release(lock), for conditions alone: the task, which waited in a condition and ends without the lock,
+ * will release what it does not hold: its next release does nothing. */
 static int l_forgo(lua_State *L) {
   struct neap *rt = runtime_of(L);
   struct semaphore *s = object_check(L, rt, 1, OBJECT_LOCK);
+  struct task *task = runtime_subject(rt);
+  if (!task) return 0;
   if (lua_getiuservalue(L, 1, FORGONE) == LUA_TNIL) {
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    weak_table_new(L, "k");
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, FORGONE);
   }
-  task_push(L, rt->dying ? rt->dying : rt->current);
+  task_push(L, task);
   lua_pushboolean(L, 1);
   lua_rawset(L, -3);
   s->is_forgone = true;
