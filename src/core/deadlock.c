@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/task.h"
+#include "core/task_info.h"
 
 enum { TASKS_NAMED = 20 };
 

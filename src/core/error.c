@@ -7,6 +7,7 @@
 
 #include "core/runtime.h"
 #include "core/task.h"
+#include "core/task_info.h"
 
 static const char *const kind_names[ERROR_KINDS] = {
     "Error",         "CancelledError", "TimeoutError",        "InvalidStateError",

@@ -155,7 +155,7 @@ static void check_done(lua_State *L, const struct future *future, const char *ca
               future->is_task ? "task" : "future");
 }
 
-int l_future_result(lua_State *L) {
+static int l_future_result(lua_State *L) {
   struct future *future = future_check(L, runtime_of(L), 1);
   check_done(L, future, "result");
   int count = future_push_result(L, 1);
@@ -163,7 +163,7 @@ int l_future_result(lua_State *L) {
   return count ? count : 1;
 }
 
-int l_future_exception(lua_State *L) {
+static int l_future_exception(lua_State *L) {
   struct future *future = future_check(L, runtime_of(L), 1);
   check_done(L, future, "exception");
   if (future->state == FUTURE_FINISHED) return lua_pushnil(L), 1;
@@ -172,18 +172,18 @@ int l_future_exception(lua_State *L) {
   return future->state == FUTURE_CANCELLED ? lua_error(L) : 1;
 }
 
-int l_future_done(lua_State *L) {
+static int l_future_done(lua_State *L) {
   lua_pushboolean(L, future_done(future_check(L, runtime_of(L), 1)));
   return 1;
 }
 
-int l_future_cancelled(lua_State *L) {
+static int l_future_cancelled(lua_State *L) {
   lua_pushboolean(L, future_check(L, runtime_of(L), 1)->state == FUTURE_CANCELLED);
   return 1;
 }
 
 /* task:failed(): whether it ended with an error that is not a cancellation. */
-int l_future_failed(lua_State *L) {
+static int l_future_failed(lua_State *L) {
   lua_pushboolean(L, future_check(L, runtime_of(L), 1)->state == FUTURE_FAILED);
   return 1;
 }
@@ -271,7 +271,7 @@ int future_await(lua_State *L, int index, const char *name) {
   return op_await(L, &op->op, 0);
 }
 
-int l_future_await(lua_State *L) {
+static int l_future_await(lua_State *L) {
   future_check(L, runtime_of(L), 1);
   lua_settop(L, 1);
   return future_await(L, 1, "await");
@@ -285,7 +285,7 @@ static void queue_callback(struct neap *rt, struct waiter *waiter, struct future
   runtime_make_ready(rt, &handle->runnable);
 }
 
-int l_future_add_done_callback(lua_State *L) {
+static int l_future_add_done_callback(lua_State *L) {
   struct neap *rt = runtime_of(L);
   struct future *future = future_check(L, rt, 1);
   handle_check_function(L, 2);
@@ -311,7 +311,7 @@ static bool calls(lua_State *L, struct neap *rt, struct handle *handle, int func
   return same;
 }
 
-int l_future_remove_done_callback(lua_State *L) {
+static int l_future_remove_done_callback(lua_State *L) {
   struct neap *rt = runtime_of(L);
   struct future *future = future_check(L, rt, 1);
   handle_check_function(L, 2);
@@ -471,18 +471,22 @@ static int l_isfuture(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
+const luaL_Reg future_shared_methods[] = {
     {"await", l_future_await},
     {"result", l_future_result},
     {"exception", l_future_exception},
     {"done", l_future_done},
     {"cancelled", l_future_cancelled},
     {"failed", l_future_failed},
+    {"add_done_callback", l_future_add_done_callback},
+    {"remove_done_callback", l_future_remove_done_callback},
+    {NULL, NULL},
+};
+
+static const luaL_Reg methods[] = {
     {"cancel", l_future_cancel},
     {"set_result", l_set_result},
     {"set_exception", l_set_exception},
-    {"add_done_callback", l_future_add_done_callback},
-    {"remove_done_callback", l_future_remove_done_callback},
     {"__tostring", l_future_tostring},
     {NULL, NULL},
 };
@@ -516,6 +520,7 @@ void future_open(lua_State *L, struct neap *rt) {
   lua_newtable(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &unread_key);
   object_register(L, rt, OBJECT_FUTURE, "neap.Future", methods);
+  object_add_methods(L, future_shared_methods);
   object_register(L, rt, OBJECT_FAILURE, "neap.Failure", failure_methods);
   lua_pop(L, 2);
   runtime_push(L);

@@ -2,6 +2,7 @@
 #ifndef NEAP_CORE_FUTURE_H
 #define NEAP_CORE_FUTURE_H
 
+#include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -85,13 +86,6 @@ void future_report_failures(lua_State *L, struct neap *rt, bool all);
 int l_future(lua_State *L);
 
 /* The methods that futures and tasks share. */
-int l_future_await(lua_State *L);
-int l_future_result(lua_State *L);
-int l_future_exception(lua_State *L);
-int l_future_done(lua_State *L);
-int l_future_cancelled(lua_State *L);
-int l_future_failed(lua_State *L);
-int l_future_add_done_callback(lua_State *L);
-int l_future_remove_done_callback(lua_State *L);
+extern const luaL_Reg future_shared_methods[];
 
 #endif

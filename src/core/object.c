@@ -13,6 +13,11 @@ void weak_table_new(lua_State *L, const char *mode) {
   lua_setmetatable(L, -2);
 }
 
+void object_add_methods(lua_State *L, const luaL_Reg *methods) {
+  runtime_push(L);
+  luaL_setfuncs(L, methods, 1);
+}
+
 void object_register(lua_State *L, struct neap *rt, enum object_kind kind, const char *name,
                      const luaL_Reg *methods) {
   rt->kind_names[kind] = name;
@@ -21,8 +26,7 @@ void object_register(lua_State *L, struct neap *rt, enum object_kind kind, const
   lua_setfield(L, -2, "__name");
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
-  runtime_push(L);
-  luaL_setfuncs(L, methods, 1);
+  object_add_methods(L, methods);
   lua_pushvalue(L, -1);
   rt->metatables[kind] = luaL_ref(L, LUA_REGISTRYINDEX);
 }

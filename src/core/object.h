@@ -34,6 +34,9 @@ void weak_table_new(lua_State *L, const char *mode);
 void object_register(lua_State *L, struct neap *rt, enum object_kind kind, const char *name,
                      const luaL_Reg *methods);
 
+/* Adds methods, in the same way, to the metatable on top. */
+void object_add_methods(lua_State *L, const luaL_Reg *methods);
+
 /* Pushes a new userdata with the metatable of [kind]. [values] is its count of user values. */
 void *object_new(lua_State *L, struct neap *rt, enum object_kind kind, size_t size, int values);
 

@@ -10,6 +10,7 @@
 #include "core/loop.h"
 #include "core/runtime.h"
 #include "core/task.h"
+#include "core/task_info.h"
 
 static const char handler_key, traceback_key, caller_key, kept_key;
 

@@ -10,6 +10,7 @@
 #include "core/op.h"
 #include "core/report.h"
 #include "core/scope.h"
+#include "core/task_info.h"
 
 enum {
   IDLE_KEPT = 256,
@@ -26,113 +27,7 @@ struct task *task_check(lua_State *L, struct neap *rt, int index) {
   return object_check(L, rt, index, OBJECT_TASK);
 }
 
-/* --- where tasks were made, run and wait --- */
-
-/* Finds the level of task_main, the bottom of a started task's stack, or -1. */
-static int bottom_level(lua_State *co, lua_Debug *ar) {
-  int level = 0;
-  while (lua_getstack(co, level, ar)) level++;
-  return level > 0 && lua_getstack(co, level - 1, ar) ? level - 1 : -1;
-}
-
-/* Where a finalizer may have run since it was seen to be unended, it is asked for again: finalizers can
- * kill. */
-static bool has_stack(const struct task *task) { return task->L && !task->dying; }
-
-/* Pushes on [L] the function that made the task, or nil where it has no stack. */
-static void push_creator_of(lua_State *L, struct task *task) {
-  lua_State *co = has_stack(task) ? task->L : L;
-  lua_Debug ar;
-  if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
-  if (!has_stack(task))
-    lua_pushnil(co);
-  else if (!task->started)
-    lua_pushvalue(co, FRAME_CREATOR + 1); /* below it lies task_main itself */
-  else if (bottom_level(co, &ar) < 0 || !lua_getlocal(co, &ar, FRAME_CREATOR))
-    lua_pushnil(co);
-  if (co != L) lua_xmove(co, L, 1);
-}
-
 void task_push(lua_State *L, struct task *task) { anchor_push(L, task->future.rt, task->slot); }
-
-/* Pushes on [L] the function that the task runs, or nil where it has no stack. */
-static void push_body_of(lua_State *L, struct task *task) {
-  lua_State *co = has_stack(task) ? task->L : L;
-  lua_Debug ar;
-  if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
-  if (!has_stack(task))
-    lua_pushnil(co);
-  else if (!task->started)
-    lua_pushvalue(co, FRAME_BODY + 1);
-  else if (lua_getstack(co, bottom_level(co, &ar) - 1, &ar))
-    lua_getinfo(co, "f", &ar);
-  else
-    lua_pushnil(co);
-  if (co != L) lua_xmove(co, L, 1);
-}
-
-/* Replaces the function on top by its file, or "?". */
-static void function_to_file(lua_State *L, int *line) {
-  lua_Debug ar;
-  *line = 0;
-  if (!lua_isfunction(L, -1)) {
-    lua_pop(L, 1);
-    lua_pushliteral(L, "?");
-    return;
-  }
-  lua_getinfo(L, ">S", &ar);
-  *line = ar.linedefined;
-  lua_pushstring(L, ar.short_src);
-}
-
-/* Replaces the creating function on top by the place where it made the task. */
-static void creator_to_place(lua_State *L, const struct task *task) {
-  int line;
-  function_to_file(L, &line);
-  if (task->line > 0) {
-    lua_pushfstring(L, "%s:%d", lua_tostring(L, -1), task->line);
-    lua_remove(L, -2);
-  }
-}
-
-/* All that waits does so in a C function; Lua's own code only when a hook made it yield. */
-static bool is_preempted(struct task *task) {
-  lua_Debug ar;
-  if (!task->suspended || !lua_getstack(task->L, 0, &ar)) return false;
-  lua_getinfo(task->L, "S", &ar);
-  return *ar.what != 'C';
-}
-
-/* Finds the line of the innermost function of [co] that is a script's. */
-static bool find_line(lua_State *co, lua_Debug *ar) {
-  for (int level = 0; lua_getstack(co, level, ar); level++) {
-    lua_getinfo(co, "Sl", ar);
-    if (ar->currentline > 0 && !error_is_own(ar)) return true;
-  }
-  return false;
-}
-
-void task_push_place(lua_State *L, struct task *task) {
-  lua_Debug ar;
-  const char *call = is_preempted(task) ? "preempted" : task->op ? task->op->kind->name : "sleep";
-  int top = lua_gettop(L);
-  bool found = false;
-  for (int i = coroutine_push_chain(L, task->L); i > 0 && !found; i--)
-    found = find_line(lua_tothread(L, top + i), &ar);
-  lua_settop(L, top);
-  if (found)
-    lua_pushfstring(L, "%s at %s:%d", call, ar.short_src, ar.currentline);
-  else
-    lua_pushstring(L, call);
-}
-
-void task_push_name(lua_State *L, int index) {
-  struct task *task = lua_touserdata(L, index);
-  future_push_detail(L, index, "name");
-  if (lua_isstring(L, -1)) return;
-  lua_pop(L, 1);
-  lua_pushfstring(L, "Task-%I", (lua_Integer)task->runnable.id);
-}
 
 /* --- a task's coroutine --- */
 
@@ -152,7 +47,7 @@ static void fail(lua_State *L, struct neap *rt, struct task *task) {
   bool cancelled = error_is(L, -1, ERROR_CANCELLED);
   if (!cancelled) {
     lua_pushvalue(L, FRAME_CREATOR);
-    creator_to_place(L, task);
+    task_creator_to_place(L, task);
     future_set_detail(L, FRAME_TASK, "made_at");
   }
   future_fail(L, rt, FRAME_TASK, cancelled ? FUTURE_CANCELLED : FUTURE_FAILED);
@@ -400,7 +295,7 @@ bool task_kill(lua_State *L, struct neap *rt, struct task *task) {
   int index = lua_gettop(L);
   future_push_detail(L, index, "message");
   error_push_cancelled(L, index, -1);
-  if (!has_stack(task)) return lua_settop(L, index - 1), false; /* a finalizer was first */
+  if (!task_has_stack(task)) return lua_settop(L, index - 1), false; /* a finalizer was first */
   task->dying = true;
   unqueue(rt, &task->runnable);
   op_detach(rt, task);
@@ -426,7 +321,7 @@ void task_abandon(struct neap *rt, struct task *task) {
 void task_throw(lua_State *L, struct neap *rt, int index) {
   struct task *task = lua_touserdata(L, index);
   future_set_detail(L, index, "thrown");
-  if (!has_stack(task)) return;
+  if (!task_has_stack(task)) return;
   op_detach(rt, task);
   task_wake(rt, task, WAKE_ERROR);
 }
@@ -511,105 +406,6 @@ static int l_kill(lua_State *L) {
   return 1;
 }
 
-static int l_get_name(lua_State *L) {
-  task_check(L, runtime_of(L), 1);
-  task_push_name(L, 1);
-  return 1;
-}
-
-static int l_set_name(lua_State *L) {
-  task_check(L, runtime_of(L), 1);
-  luaL_checkany(L, 2);
-  luaL_tolstring(L, 2, NULL);
-  future_set_detail(L, 1, "name");
-  return 0;
-}
-
-/* The coroutines that it waits in, the innermost first, then its own. */
-static void push_stack(lua_State *L, struct task *task) {
-  luaL_Buffer b;
-  int top = lua_gettop(L), count = coroutine_push_chain(L, task->L);
-  luaL_checkstack(L, 12, NULL);
-  luaL_buffinit(L, &b);
-  for (int i = count; i > 0; i--) {
-    if (i < count) luaL_addstring(&b, "\nresumed by\n");
-    luaL_traceback(L, lua_tothread(L, top + i), NULL, 0);
-    luaL_addvalue(&b);
-  }
-  luaL_pushresult(&b);
-}
-
-/* task:get_stack(): its traceback as a string; of a failed task, where the error was raised. */
-static int l_get_stack(lua_State *L) {
-  struct task *task = task_check(L, runtime_of(L), 1);
-  if (future_done(&task->future)) {
-    future_push_detail(L, 1, "traceback");
-  } else {
-    push_stack(L, task);
-  }
-  return 1;
-}
-
-/* task:made_at(): the file and line where it was made, while it has not ended or if it failed. */
-static int l_made_at(lua_State *L) {
-  struct task *task = task_check(L, runtime_of(L), 1);
-  if (future_done(&task->future)) {
-    future_push_detail(L, 1, "made_at");
-  } else {
-    push_creator_of(L, task);
-    creator_to_place(L, task);
-  }
-  return 1;
-}
-
-static int push_end(lua_State *L, struct task *task) {
-  if (task->future.state == FUTURE_CANCELLED) return lua_pushliteral(L, " cancelled>"), 1;
-  if (task->future.state == FUTURE_FINISHED && task->future.values == 0)
-    return lua_pushliteral(L, " finished>"), 1;
-  lua_getiuservalue(L, 1, FUTURE_RESULT);
-  bool failed = task->future.state == FUTURE_FAILED;
-  if (task->future.values > 1) lua_rawgeti(L, -1, 1);
-  lua_pushfstring(L, failed ? " failed, error: %s>" : " finished, result: %s>",
-                  error_tostring(L, -1));
-  return 1;
-}
-
-static int push_progress(lua_State *L, struct neap *rt, struct task *task) {
-  int line;
-  lua_pushstring(L, task->requests ? " cancelling" : " pending");
-  push_body_of(L, task);
-  function_to_file(L, &line);
-  lua_pushfstring(L, ", function at %s:%d", lua_tostring(L, -1), line);
-  lua_remove(L, -2);
-  if (task == rt->current)
-    lua_pushliteral(L, ", running>");
-  else if (!task->started)
-    lua_pushliteral(L, ", not started>");
-  else if (!has_stack(task))
-    lua_pushliteral(L, ", being killed>");
-  else {
-    task_push_place(L, task);
-    lua_pushfstring(L, is_preempted(task) ? ", %s>" : ", waits in %s>", lua_tostring(L, -1));
-    lua_remove(L, -2);
-  }
-  lua_concat(L, 3);
-  return 1;
-}
-
-static int l_tostring(lua_State *L) {
-  struct neap *rt = runtime_of(L);
-  struct task *task = task_check(L, rt, 1);
-  luaL_checkstack(L, 10, NULL);
-  task_push_name(L, 1);
-  lua_pushfstring(L, "<Task '%s'", lua_tostring(L, -1));
-  if (future_done(&task->future))
-    push_end(L, task);
-  else
-    push_progress(L, rt, task);
-  lua_pushfstring(L, "%s%s", lua_tostring(L, 3), lua_tostring(L, -1));
-  return 1;
-}
-
 /* current_task(): the running task, or nil in a callback. Raises when no loop is running. */
 static int l_current_task(lua_State *L) {
   struct neap *rt = runtime_of(L);
@@ -653,23 +449,10 @@ static int l_is_cancelled(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"await", l_future_await},
-    {"result", l_future_result},
-    {"exception", l_future_exception},
-    {"done", l_future_done},
-    {"cancelled", l_future_cancelled},
-    {"failed", l_future_failed},
-    {"add_done_callback", l_future_add_done_callback},
-    {"remove_done_callback", l_future_remove_done_callback},
     {"cancel", l_cancel},
     {"uncancel", l_uncancel},
     {"cancelling", l_cancelling},
     {"kill", l_kill},
-    {"get_name", l_get_name},
-    {"set_name", l_set_name},
-    {"get_stack", l_get_stack},
-    {"made_at", l_made_at},
-    {"__tostring", l_tostring},
     {NULL, NULL},
 };
 
@@ -685,6 +468,8 @@ static const luaL_Reg functions[] = {
 
 void task_open(lua_State *L, struct neap *rt) {
   object_register(L, rt, OBJECT_TASK, "neap.Task", methods);
+  object_add_methods(L, future_shared_methods);
+  object_add_methods(L, task_info_methods);
   lua_pop(L, 1);
   runtime_push(L);
   luaL_setfuncs(L, functions, 1);

@@ -80,16 +80,14 @@ void task_abandon(struct neap *rt, struct task *task);
  * for want of memory. */
 void task_throw(lua_State *L, struct neap *rt, int index);
 
+/* Where a finalizer may have run since the task was seen to be unended, this is asked again: finalizers can
+ * kill. */
+static inline bool task_has_stack(const struct task *task) { return task->L && !task->dying; }
+
 /* Pushes the task's userdata. Only while it has not ended. */
 void task_push(lua_State *L, struct task *task);
 
 struct task *task_check(lua_State *L, struct neap *rt, int index);
-
-/* Pushes the name. */
-void task_push_name(lua_State *L, int index);
-
-/* Pushes one line on where an unended task waits: "sleep at x.lua:3", "preempted at x.lua:3". */
-void task_push_place(lua_State *L, struct task *task);
 
 void task_pool_free(struct neap *rt);
 
