@@ -3,12 +3,15 @@ local core = require "neap.core"
 
 local M = {}
 
---- Whether a task can be made of it.
-function M.is_startable(value)
-  local kind = type(value)
-  if kind == "function" or kind == "thread" then return true end
+local function is_callable(value)
+  if type(value) == "function" then return true end
   local meta = getmetatable(value)
   return type(meta) == "table" and meta.__call ~= nil
+end
+
+--- Whether a task can be made of it.
+function M.is_startable(value)
+  return type(value) == "thread" or is_callable(value)
 end
 
 --- Raises, at the line of the caller outside neap, that an argument is not what was wanted.
@@ -28,10 +31,7 @@ function M.count(call, index, value, least)
 end
 
 function M.callable(call, index, value)
-  local meta = getmetatable(value)
-  if type(value) ~= "function" and not (type(meta) == "table" and meta.__call) then
-    M.bad_argument(call, index, "function", value)
-  end
+  if not is_callable(value) then M.bad_argument(call, index, "function", value) end
 end
 
 --- Makes the methods of a class raise, at that line, when they are called on something else.

@@ -10,14 +10,15 @@ local public = {
   "timeout", "timeout_at", "shielded", "CancelScope",
   "Lock", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue", "PriorityQueue",
   "Error", "CancelledError", "TimeoutError", "InvalidStateError", "DeadlockError", "OSError",
-  "IncompleteReadError", "LimitOverrunError", "QueueEmpty", "QueueFull", "QueueShutDown", "BrokenBarrierError", "is", "install",
+  "IncompleteReadError", "LimitOverrunError", "QueueEmpty", "QueueFull", "QueueShutDown", "BrokenBarrierError",
+  "is", "install",
 }
 for _, name in ipairs(public) do
   neap[name] = assert(core[name], name)
 end
 
-for _, module in ipairs { "neap.run", "neap.tasks", "neap.group", "neap.locks", "neap.graph", "neap.context", "neap.stream", "neap.server" } do
-  for name, value in pairs(require(module)) do
+for _, module in ipairs { "run", "tasks", "group", "locks", "graph", "context", "stream", "server" } do
+  for name, value in pairs(require("neap." .. module)) do
     neap[name] = value
   end
 end
