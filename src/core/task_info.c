@@ -14,33 +14,21 @@ static int bottom_level(lua_State *co, lua_Debug *ar) {
   return level > 0 && lua_getstack(co, level - 1, ar) ? level - 1 : -1;
 }
 
-/* Pushes on [L] the function that made the task, or nil where it has no stack. */
-static void push_creator_of(lua_State *L, struct task *task) {
+/* Pushes on [L] the function that made the task (FRAME_CREATOR) or that it runs (FRAME_BODY), or nil where it
+ * has no stack. */
+static void push_function(lua_State *L, struct task *task, int which) {
   lua_State *co = task_has_stack(task) ? task->L : L;
   lua_Debug ar;
+  bool found = false;
   if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
-  if (!task_has_stack(task))
-    lua_pushnil(co);
-  else if (!task->started)
-    lua_pushvalue(co, FRAME_CREATOR + 1); /* below it lies task_main itself */
-  else if (bottom_level(co, &ar) < 0 || !lua_getlocal(co, &ar, FRAME_CREATOR))
-    lua_pushnil(co);
-  if (co != L) lua_xmove(co, L, 1);
-}
-
-/* Pushes on [L] the function that the task runs, or nil where it has no stack. */
-static void push_body_of(lua_State *L, struct task *task) {
-  lua_State *co = task_has_stack(task) ? task->L : L;
-  lua_Debug ar;
-  if (!lua_checkstack(co, 1)) error_misuse(L, "stack overflow");
-  if (!task_has_stack(task))
-    lua_pushnil(co);
-  else if (!task->started)
-    lua_pushvalue(co, FRAME_BODY + 1);
-  else if (lua_getstack(co, bottom_level(co, &ar) - 1, &ar))
-    lua_getinfo(co, "f", &ar);
-  else
-    lua_pushnil(co);
+  int bottom = co == task->L && task->started ? bottom_level(co, &ar) : -1;
+  if (task_has_stack(task) && !task->started)
+    lua_pushvalue(co, which + 1), found = true; /* below it lies task_main itself */
+  else if (bottom >= 0 && which == FRAME_CREATOR)
+    found = lua_getlocal(co, &ar, FRAME_CREATOR);
+  else if (bottom >= 0 && lua_getstack(co, bottom - 1, &ar))
+    found = lua_getinfo(co, "f", &ar);
+  if (!found) lua_pushnil(co);
   if (co != L) lua_xmove(co, L, 1);
 }
 
@@ -153,7 +141,7 @@ static int l_made_at(lua_State *L) {
   if (future_done(&task->future)) {
     future_push_detail(L, 1, "made_at");
   } else {
-    push_creator_of(L, task);
+    push_function(L, task, FRAME_CREATOR);
     task_creator_to_place(L, task);
   }
   return 1;
@@ -174,7 +162,7 @@ static int push_end(lua_State *L, struct task *task) {
 static int push_progress(lua_State *L, struct neap *rt, struct task *task) {
   int line;
   lua_pushstring(L, task->requests ? " cancelling" : " pending");
-  push_body_of(L, task);
+  push_function(L, task, FRAME_BODY);
   function_to_file(L, &line);
   lua_pushfstring(L, ", function at %s:%d", lua_tostring(L, -1), line);
   lua_remove(L, -2);
