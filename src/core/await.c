@@ -87,10 +87,10 @@ enum wait_mode { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, FIRST_FAILURE 
 
 struct wait_node {
   struct waiter waiter;
-  struct wait_op *op;
+  struct wait_many_op *op;
 };
 
-struct wait_op {
+struct wait_many_op {
   struct op op;
   struct timer timer;
   struct wait_node *nodes; /* one for each future of the list, which the caller's stack holds */
@@ -115,7 +115,7 @@ static bool ends_wait(enum wait_mode mode, const struct future *future) {
 
 static void one_ended(struct neap *rt, struct waiter *waiter, struct future *future) {
   struct wait_node *node = container_of(waiter, struct wait_node, waiter);
-  struct wait_op *op = node->op;
+  struct wait_many_op *op = node->op;
   op->pending--;
   if (op->op.state == OP_DONE) return;
   if (ends_wait(op->mode, future)) op->trigger = node - op->nodes + 1;
@@ -123,18 +123,18 @@ static void one_ended(struct neap *rt, struct waiter *waiter, struct future *fut
 }
 
 static void wait_timed_out(struct neap *rt, struct timer *timer) {
-  struct wait_op *op = container_of(timer, struct wait_op, timer);
+  struct wait_many_op *op = container_of(timer, struct wait_many_op, timer);
   if (op->op.state != OP_DONE) op_complete(rt, &op->op, 0);
 }
 
 static int push_wait(lua_State *L, struct neap *rt, struct op *op) {
   (void)rt;
-  lua_pushinteger(L, ((struct wait_op *)op)->trigger);
+  lua_pushinteger(L, ((struct wait_many_op *)op)->trigger);
   return 1;
 }
 
 static void drop_wait(struct neap *rt, struct op *op) {
-  struct wait_op *wait = (struct wait_op *)op;
+  struct wait_many_op *wait = (struct wait_many_op *)op;
   timer_stop(rt, &wait->timer);
   for (lua_Integer i = 0; i < wait->count; i++) list_remove(&wait->nodes[i].waiter.link);
   free(wait->nodes);
@@ -144,14 +144,14 @@ static void drop_wait(struct neap *rt, struct op *op) {
 static const char *const wait_names[] = {"wait", "gather", "shield", "TaskGroup", "run", NULL};
 
 #define WAIT_KIND(call) \
-  {.name = call, .size = sizeof(struct wait_op), .push = push_wait, .drop = drop_wait, .local = true}
+  {.name = call, .size = sizeof(struct wait_many_op), .push = push_wait, .drop = drop_wait, .local = true}
 
 static const struct op_kind wait_kinds[] = {
     WAIT_KIND("wait"),      WAIT_KIND("gather"), WAIT_KIND("shield"),
     WAIT_KIND("TaskGroup"), WAIT_KIND("run"),
 };
 
-static void watch(struct wait_op *op, lua_Integer i, struct future *future) {
+static void watch(struct wait_many_op *op, lua_Integer i, struct future *future) {
   struct wait_node *node = &op->nodes[i];
   node->op = op;
   node->waiter.fire = one_ended;
@@ -185,7 +185,7 @@ static int l_wait_many(lua_State *L) {
   double seconds = luaL_optnumber(L, 3, INFINITY);
   const struct op_kind *kind = &wait_kinds[luaL_checkoption(L, 4, "wait", wait_names)];
   lua_settop(L, 1);
-  struct wait_op *op = op_begin(L, kind);
+  struct wait_many_op *op = op_begin(L, kind);
   timer_init(&op->timer, wait_timed_out);
   op->mode = mode;
   op->nodes = calloc((size_t)count + 1, sizeof *op->nodes);

@@ -45,7 +45,7 @@ int stream_failure(lua_State *L, const struct stream *s, int status, const char 
 
 /* --- half closing, closing --- */
 
-struct wait_op {
+struct end_op {
   struct op op;
   struct list link;
   struct stream *stream;
@@ -55,41 +55,41 @@ static void wake_all(struct stream *s, struct list *waiters, int status) {
   struct list *node;
   while ((node = list_first(waiters))) {
     list_remove(node);
-    op_complete(s->rt, &container_of(node, struct wait_op, link)->op, status);
+    op_complete(s->rt, &container_of(node, struct end_op, link)->op, status);
   }
 }
 
 static int push_wait(lua_State *L, struct neap *rt, struct op *op) {
   (void)rt;
   if (op->status < 0)
-    return stream_failure(L, ((struct wait_op *)op)->stream, op->status, op->kind->name);
+    return stream_failure(L, ((struct end_op *)op)->stream, op->status, op->kind->name);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static enum op_abort abort_wait(struct neap *rt, struct op *op) {
   (void)rt;
-  list_remove(&((struct wait_op *)op)->link);
+  list_remove(&((struct end_op *)op)->link);
   return OP_GONE;
 }
 
 static void drop_wait(struct neap *rt, struct op *op) {
   abort_wait(rt, op);
-  stream_let_go(((struct wait_op *)op)->stream);
+  stream_let_go(((struct end_op *)op)->stream);
 }
 
 #define WAIT_KIND(call) \
   { \
-    .name = call, .size = sizeof(struct wait_op), .push = push_wait, .abort = abort_wait, \
+    .name = call, .size = sizeof(struct end_op), .push = push_wait, .abort = abort_wait, \
     .drop = drop_wait, .local = true, \
   }
 
 static const struct op_kind shutdown_kind = WAIT_KIND("shutdown"),
                             wait_closed_kind = WAIT_KIND("wait_closed");
 
-static struct wait_op *begin_wait(lua_State *L, struct stream *s, const struct op_kind *kind,
+static struct end_op *begin_wait(lua_State *L, struct stream *s, const struct op_kind *kind,
                                   struct list *waiters) {
-  struct wait_op *op = op_begin(L, kind);
+  struct end_op *op = op_begin(L, kind);
   op->stream = s;
   list_append(waiters, &op->link);
   return op;
@@ -105,7 +105,7 @@ static void on_shut(void *owner, int status) {
  * is done. Returns true, or nil, err, code. */
 static int l_shutdown(lua_State *L) {
   struct stream *s = stream_check_open(L, "shutdown");
-  struct wait_op *op = begin_wait(L, s, &shutdown_kind, &s->shutters);
+  struct end_op *op = begin_wait(L, s, &shutdown_kind, &s->shutters);
   int status = 0;
   if (!s->shutting) {
     stream_queue_all(s);
@@ -175,7 +175,7 @@ static int l_abort(lua_State *L) {
  * was not possible. */
 static int l_wait_closed(lua_State *L) {
   struct stream *s = stream_check(L);
-  struct wait_op *op = begin_wait(L, s, &wait_closed_kind, &s->closers);
+  struct end_op *op = begin_wait(L, s, &wait_closed_kind, &s->closers);
   if (s->transport->closed) {
     list_remove(&op->link);
     op_complete(s->rt, &op->op, s->transport->error);

@@ -24,8 +24,8 @@ struct stream {
   int error;                /* what ended the reading: 0 or UV_E* */
   struct read_op *reading;  /* one task at a time may read */
   struct list writers;      /* struct write_op, in order of arrival */
-  struct list shutters;     /* struct wait_op: half closing */
-  struct list closers;      /* struct wait_op: until it is closed */
+  struct list shutters;     /* struct end_op: half closing */
+  struct list closers;      /* struct end_op: until it is closed */
   size_t high;              /* above so many queued bytes writers wait */
   size_t low;               /* until there are so few */
   bool full;                /* has been above [high] and not yet at [low] */
