@@ -515,3 +515,14 @@ describe("a condition", function()
     assert.equal("<Condition unlocked, waiters 0>", tostring(condition))
   end)
 end)
+
+it("what conditions forgo is nothing where no task runs", function()
+  local program = require "spec.support.program"
+  local result = program.code [[
+    local neap, core = require "neap", require "neap.core"
+    neap.get_event_loop():call_soon(function() core.forgo_release(neap.Lock()) print "called" end)
+    neap.sleep(1)
+  ]]
+  assert.equal("", result.stderr)
+  assert.equal("called\n", result.stdout)
+end)
