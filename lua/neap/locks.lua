@@ -15,6 +15,7 @@ function M.Event()
   return setmetatable({ on = false, waiting = core.WaitQueue() }, Event)
 end
 
+---@return boolean
 function Event:is_set()
   return self.on
 end
@@ -25,6 +26,7 @@ function Event:set()
   self.on = true
 end
 
+--- From now on tasks wait again.
 function Event:clear()
   self.on = false
 end
@@ -68,10 +70,12 @@ function Condition:acquire()
   return self
 end
 
+--- Gives the lock to the first who waits for it. Raises if nobody holds it.
 function Condition:release()
   self.lock:release()
 end
 
+---@return boolean
 function Condition:locked()
   return self.lock:locked()
 end
@@ -141,6 +145,7 @@ function Condition:notify(count)
   self.waiting:wake(count or 1)
 end
 
+--- Wakes all who wait. They go on one by one, as they get the lock.
 function Condition:notify_all()
   check_held(self, "notify_all")
   self.waiting:wake()
