@@ -8,8 +8,9 @@
 #include "core/scope.h"
 #include "core/task.h"
 
-/* parked_key: registry table (weak keys) of the coroutines that an await has passed through and not come
- * back, and of those of tasks that user code has got hold of; the value is the task. runner_key: the function of coroutine_push_runner. */
+/* Registry: the coroutines that an await has passed through and not come back, and those of tasks that user
+ * code has got hold of, with their task (weak keys); the function of coroutine_push_runner; the functions of
+ * the library `coroutine`. */
 static const char parked_key, runner_key, library_key;
 
 int thread_close(lua_State *co, lua_State *from) {
