@@ -224,7 +224,7 @@ end
 --- Listens on a port, 0 being a free one, and runs `handler(stream)` as a task for each connection. Its
 --- stream is closed when it ends; its error goes to the exception handler. Without a host it listens
 --- on every address of the machine. The server is a `<close>` value.
----@type fun(h: neap.Handler, host?: string, port: integer, o?: neap.ServerOptions): neap.Server?, neap.OSError?
+---@type fun(h: neap.Handler, host?: string, port: integer, o?: neap.ServerOptions): neap.Server?, any, string?
 local start_server = core.start_server_with(make)
 
 ---@alias neap.Handler fun(stream: neap.Stream)

@@ -162,3 +162,35 @@ describe("a task that a finalizer kills", function()
     ]]
   end)
 end)
+
+describe("a future that a finalizer completes while it is being completed", function()
+  it("is completed once", function()
+    local result = program.code [[
+      local neap = require "neap"
+      local function strike(n, act)
+        setmetatable({}, { __gc = function() if n == 0 then act() else strike(n - 1, act) end end })
+      end
+      collectgarbage("incremental", 1, 1000, 40)
+      collectgarbage()
+      for _, call in ipairs { "set_exception", "set_result", "cancel" } do
+        for n = 0, 30 do
+          local future, seen = neap.Future(), nil
+          strike(n, function()
+            if future:done() then return end
+            future:set_result "first"
+            seen = true
+          end)
+          local ok, err = pcall(future[call], future, "x", "y")
+          if seen then
+            assert(future:result() == "first", call .. n)
+            assert(ok and err == false or neap.is(err, neap.InvalidStateError) or ok, tostring(err))
+          end
+          if not future:cancelled() then pcall(future.exception, future) end
+        end
+      end
+      print "once"
+    ]]
+    assert.equal("", result.stderr)
+    assert.equal("once\n", result.stdout)
+  end)
+end)

@@ -272,6 +272,7 @@ static void wall_task_ended(struct neap *rt, struct waiter *waiter, struct futur
 }
 
 static int push_wall(lua_State *L, struct neap *rt, struct op *op) {
+  if (op->status < 0) return luaL_error(L, "wait_wall: %s", uv_strerror(op->status));
   lua_pushboolean(L, !((struct wall_op *)op)->expired);
   return 1;
 }

@@ -30,13 +30,16 @@ int thread_close(lua_State *co, lua_State *from) {
 static void set_parked(lua_State *L, struct neap *rt, int index, struct task *task) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &parked_key);
   lua_pushvalue(L, index);
+  lua_pushvalue(L, -1);
+  bool was_parked = lua_rawget(L, -3) != LUA_TNIL; /* there may have been no memory for it */
+  lua_pop(L, 1);
   if (task)
     task_push(L, task);
   else
     lua_pushnil(L);
   lua_rawset(L, -3);
   lua_pop(L, 1);
-  rt->parked += task ? 1 : -1u;
+  if (was_parked != (task != NULL)) rt->parked += task ? 1 : -1u;
 }
 
 enum parking { NOT_PARKED, PARKED, ORPHANED };

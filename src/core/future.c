@@ -76,6 +76,12 @@ static void complete(struct neap *rt, struct future *future, enum future_state s
   if (state == FUTURE_FAILED && !future->retrieved) rt->unretrieved++;
 }
 
+/* To be called behind the last allocation, which may have run a finalizer. */
+static void check_pending(lua_State *L, const struct future *future, const char *call) {
+  if (future_done(future))
+    error_raise(L, ERROR_INVALID_STATE, "%s: the future is done already", call);
+}
+
 void future_finish(lua_State *L, struct neap *rt, int index, int first) {
   struct future *future = lua_touserdata(L, index);
   int count = lua_gettop(L) - first + 1;
@@ -86,6 +92,7 @@ void future_finish(lua_State *L, struct neap *rt, int index, int first) {
     for (int i = count; i >= 1; i--) lua_rawseti(L, first, i);
     lua_pushinteger(L, count);
     lua_setfield(L, first, "n");
+    check_pending(L, future, "set_result");
   }
   future->values = count > 1 ? PACKED : (uint8_t)count;
   if (count > 0) lua_setiuservalue(L, index, FUTURE_RESULT);
@@ -116,6 +123,7 @@ void future_fail(lua_State *L, struct neap *rt, int index, enum future_state sta
   if (state == FUTURE_FAILED) {
     luaL_checkstack(L, 6, NULL);
     guard(L, rt, lua_absindex(L, index));
+    check_pending(L, lua_touserdata(L, index), "set_exception");
   }
   future_fail_quietly(L, rt, index, state);
 }
@@ -397,8 +405,7 @@ void future_report_failures(lua_State *L, struct neap *rt, bool all) {
 
 static struct future *check_settable(lua_State *L, struct neap *rt, const char *call) {
   struct future *future = object_check(L, rt, 1, OBJECT_FUTURE);
-  if (future_done(future))
-    error_raise(L, ERROR_INVALID_STATE, "%s: the future is done already", call);
+  check_pending(L, future, call);
   return future;
 }
 
@@ -432,11 +439,9 @@ static int l_future_cancel(lua_State *L) {
   struct future *future = object_check(L, rt, 1, OBJECT_FUTURE);
   luaL_opt(L, luaL_checkstring, 2, NULL);
   lua_settop(L, 2);
+  if (!future_done(future)) error_push_cancelled(L, 1, 2); /* a finalizer may complete it here */
   bool pending = !future_done(future);
-  if (pending) {
-    error_push_cancelled(L, 1, 2);
-    future_fail(L, rt, 1, FUTURE_CANCELLED);
-  }
+  if (pending) future_fail(L, rt, 1, FUTURE_CANCELLED);
   lua_pushboolean(L, pending);
   return 1;
 }
