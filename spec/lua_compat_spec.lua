@@ -243,7 +243,8 @@ local CASES = {
   { "prints in interactive mode what stands behind =", [[printf '=6*7\n= "a" .. \n "b"\n= = 1\n2 =\n=3\n' |
     $LUA -e '_PROMPT = "" _PROMPT2 = ""' -i 2>&1 | grep -x -e 42 -e ab -e 'stdin:.*' -e 3]] },
   { "goes on in interactive mode without its globals", [[
-    printf 'local g = _G for k in pairs(g) do if k:sub(1, 2) ~= "_P" and k ~= "print" then g[k] = nil end end\nlocal x = nil + 1\nprint(42)\n6 + 1' |
+    printf '%s\n' 'local g = _G for k in pairs(g) do if k:sub(1, 2) ~= "_P" and k ~= "print" then g[k] = nil end end' \
+      'local x = nil + 1' 'print(42)' '6 + 1' |
     $LUA -e '_PROMPT = "" _PROMPT2 = ""' -i 2>&1 | grep -x -e 42 -e 'stdin:.*' -e 7]] },
   { "refuses an unknown option", [[$LUA -x]], usage = true },
   { "refuses an unknown long option", [[$LUA --help]], usage = true },

@@ -517,7 +517,6 @@ describe("a condition", function()
 end)
 
 it("what conditions forgo is nothing where no task runs", function()
-  local program = require "spec.support.program"
   local result = program.code [[
     local neap, core = require "neap", require "neap.core"
     neap.get_event_loop():call_soon(function() core.forgo_release(neap.Lock()) print "called" end)
