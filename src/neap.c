@@ -36,9 +36,15 @@ static int load_embedded(lua_State *L) {
   return 1;
 }
 
+/* Lua names a function by the loaded module that it finds it in: the one that scripts know is "neap". So the
+ * functions stand behind an empty table. */
 static int load_core(lua_State *L) {
   runtime_get(L)->used = true;
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
   library_push(L);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
   return 1;
 }
 

@@ -22,9 +22,11 @@ local function settle(before)
   return left
 end
 
-local function describe_tasks()
+local function describe_tasks(older)
   local lines = {}
-  for _, task in ipairs(core.all_tasks()) do lines[#lines + 1] = "\n\t" .. tostring(task) end
+  for _, task in ipairs(core.all_tasks()) do
+    if not older[task] then lines[#lines + 1] = ("\n\t%s made at %s"):format(task, task:made_at()) end
+  end
   return table.concat(lines)
 end
 
@@ -34,6 +36,12 @@ local function end_new_tasks(older)
   end
 end
 
+--- Of errors that went to the default exception handler.
+local function check_reports(reported)
+  core.report_failures()
+  if core.reported() > reported then error("the spec left errors that nobody read: see stderr", 0) end
+end
+
 local function check_leaks(older)
   core.set_virtual_clock(false)
   testing.shuffle(0)
@@ -41,7 +49,7 @@ local function check_leaks(older)
   local bytes = not left and testing.growth(baseline, GROWTH_BYTES)
   if bytes then left = ("%d bytes of memory"):format(bytes) end
   if not left then return end
-  left = left .. describe_tasks()
+  left = left .. describe_tasks(older)
   end_new_tasks(older)
   error("the spec left behind: " .. left, 0)
 end
@@ -51,8 +59,10 @@ local function run_spec(run, element)
   local older = {}
   for _, task in ipairs(core.all_tasks()) do older[task] = true end
   baseline = testing.census()
+  local reported <const> = core.reported()
   run(element)
   check_leaks(older)
+  check_reports(reported)
 end
 
 --- What a lazy_setup starts belongs to no single spec.

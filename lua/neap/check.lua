@@ -20,6 +20,15 @@ function M.bad_argument(call, index, wanted, got)
     :format(index, call, wanted, got == nil and "no value" or type(got)))
 end
 
+--- Raises for a field with a name that is not among the keys of `known`. What stands at numbers passes.
+function M.options(call, index, options, known)
+  for name in pairs(options) do
+    if type(name) ~= "number" and not known[name] then
+      core.misuse(("bad argument #%d to '%s' (there is no option '%s')"):format(index, call, tostring(name)))
+    end
+  end
+end
+
 --- Raises for a number that is not whole, or below the least; nil passes.
 function M.count(call, index, value, least)
   if value == nil then return end

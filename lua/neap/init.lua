@@ -21,6 +21,7 @@ for _, module in ipairs { "run", "tasks", "group", "locks", "graph", "context", 
   for name, value in pairs(require("neap." .. module)) do
     neap[name] = value
   end
+  package.loaded["neap." .. module] = nil -- so that messages and tracebacks say "neap.gather"
 end
 
 neap._VERSION = core.version

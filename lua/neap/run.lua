@@ -39,6 +39,7 @@ local CLOCKS <const> = { real = false, virtual = true }
 
 local function check_options(options)
   if type(options) ~= "table" then check.bad_argument("Runner", 1, "table", options) end
+  check.options("Runner", 1, options, { debug = true, clock = true })
   if options.debug ~= nil and type(options.debug) ~= "boolean" then
     check.bad_argument("Runner", 1, "boolean as its debug", options.debug)
   elseif options.clock ~= nil and CLOCKS[options.clock] == nil then

@@ -31,8 +31,8 @@ local function check_awaitables(call, list, count)
   end
 end
 
---- The tasks of a list in its order, functions and coroutines started. What was given twice is one
---- task. `level` is that of the caller outside neap.
+--- The tasks of a list in its order, functions and coroutines started. A coroutine that was given twice is
+--- one task; a function is called each time. `level` is that of the caller outside neap.
 local function start_all(list, count, level)
   if core.all_futures(list, count) then return table.move(list, 1, count, 1, {}), {} end
   local tasks, started, made = {}, {}, {}
@@ -43,7 +43,7 @@ local function start_all(list, count, level)
       task = value
     elseif not task then
       task = core.create_task_at(level + 1, value)
-      made[value] = task
+      if type(value) == "thread" then made[value] = task end
       started[#started + 1] = task
     end
     tasks[i] = task
@@ -110,6 +110,7 @@ function M.gather(...)
   else
     list = { ... }
   end
+  check.options("gather", 1, list, { return_exceptions = true })
   core.check_awaiting "gather"
   check_awaitables("gather", list, count)
   local tasks, started = start_all(list, count, 2)
@@ -146,6 +147,7 @@ end
 ---@return table pending
 function M.wait(list)
   check_list("wait", list)
+  check.options("wait", 1, list, { timeout = true, return_when = true })
   local count = #list
   if count == 0 then core.misuse "bad argument #1 to 'wait' (the list is empty)" end
   local mode = MODES[list.return_when or M.ALL_COMPLETED]
@@ -173,6 +175,7 @@ end
 ---@return fun(): any
 function M.as_completed(list)
   check_list("as_completed", list)
+  check.options("as_completed", 1, list, { timeout = true })
   check.seconds("as_completed", 1, list.timeout)
   core.check_awaiting "as_completed"
   check_awaitables("as_completed", list, #list)

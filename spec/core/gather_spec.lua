@@ -136,7 +136,7 @@ describe("gather", function()
     assert.same({ "b", "a", n = 2 }, other:await())
   end)
 
-  it("G9 runs what is given several times once, and gives its result in each place", function()
+  it("G9 gives a task's result in each of its places, and calls a function each time it is given", function()
     local runs = 0
     local function count()
       runs = runs + 1
@@ -144,8 +144,9 @@ describe("gather", function()
       return runs
     end
     local task = neap.create_task(after(0, "task"))
-    assert.same({ 1, "task", 1, "task", n = 4 }, neap.gather(count, task, count, task))
-    assert.equal(1, runs)
+    local co = coroutine.create(function() return "once" end)
+    assert.same({ 2, "task", 2, "task", "once", "once", n = 6 }, neap.gather(count, task, count, task, co, co))
+    assert.equal(2, runs)
   end)
 
   it("G10 reports the error of a second child nobody reads", function()

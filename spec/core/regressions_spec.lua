@@ -406,3 +406,45 @@ describe("deadlines beside long steps", function()
     holder:await()
   end)
 end)
+
+describe("a scope that is no <close> variable", function()
+  it("is named as what ended the task", function()
+    local result = program.code [[
+      local neap = require "neap"
+      local limit = neap.timeout(0.1)
+      neap.sleep(1)
+    ]]
+    assert.equal(1, result.status)
+    assert.matches(":3: the time limit that ended this task was never closed: it must be a <close> variable",
+      result.stderr, 1, true)
+  end)
+
+  it("is told in debug mode when it is collected", function()
+    local result = program.code [[
+      local neap = require "neap"
+      neap.get_running_loop():set_debug(true)
+      neap.create_task(function() neap.timeout(5) neap.sleep(0) collectgarbage() collectgarbage() end):await()
+      neap.sleep(0)
+    ]]
+    assert.matches("warning: a scope was collected open", result.stderr, 1, true)
+  end)
+end)
+
+it("options that do not exist are refused by name", function()
+  assert_raises("bad argument #1 to 'gather' (there is no option 'return_exception')", neap.gather,
+    { return_exception = true })
+  assert_raises("bad argument #1 to 'wait' (there is no option 'timout')", neap.wait, { print, timout = 1 })
+  assert_raises("bad argument #1 to 'as_completed' (there is no option 'limit')", neap.as_completed, { limit = 1 })
+  assert_raises("bad argument #1 to 'Runner' (there is no option 'debgu')", neap.Runner, { debgu = true })
+end)
+
+it("virtual time begins with 0, so that each run is the same", function()
+  assert_printed("0.0\n", program.code 'print(require("neap").get_running_loop():time())')
+end)
+
+it("functions are named as scripts know them", function()
+  for _ = 1, 5 do
+    assert_printed("bad argument #1 to 'neap.sleep' (number expected, got no value)\n",
+      program.code 'print(select(3, pcall(pcall, require("neap").sleep)))')
+  end
+end)

@@ -52,6 +52,15 @@ describe("neap test", function()
     assert.matches("waits in sleep", said, 1, true)
   end)
 
+  it("fails a spec that leaves an error which nobody reads", function()
+    local said = run [[ it("hides", function()
+      require "neap".create_task(error, "wolf", 0)
+      require "neap".sleep(0.01)
+    end) ]]
+    assert.matches("1 error", said, 1, true)
+    assert.matches("left errors that nobody read", said, 1, true)
+  end)
+
   it("tells the seed of a spec that failed in a shuffled order", function()
     assert.matches("shuffled with seed 42", run [[
       it("fails", function() require "neap.testing".shuffle(42) error "wolf" end)

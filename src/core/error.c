@@ -347,9 +347,11 @@ static void make_root(lua_State *L) {
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, l_tostring);
   lua_setfield(L, -2, "__tostring");
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 0, 2);
   lua_pushcfunction(L, l_new);
   lua_setfield(L, -2, "__call");
+  lua_pushcfunction(L, l_tostring); /* of the kind itself: it has no message, but a name */
+  lua_setfield(L, -2, "__tostring");
   lua_setmetatable(L, -2);
 }
 

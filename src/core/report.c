@@ -234,7 +234,14 @@ static int l_default_exception_handler(lua_State *L) {
   return 0;
 }
 
+/* reported(): how many errors have gone to the default handler. */
+static int l_reported(lua_State *L) {
+  lua_pushinteger(L, runtime_of(L)->reported);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
+    {"reported", l_reported},
     {"default_exception_handler", l_default_exception_handler},
     {NULL, NULL},
 };

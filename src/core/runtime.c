@@ -75,7 +75,8 @@ int64_t runtime_now(struct neap *rt) {
 }
 
 void runtime_set_virtual(struct neap *rt, bool is_virtual) {
-  int64_t now = runtime_now(rt);
+  bool is_unseen = rt->last_task_id == 0; /* then virtual time begins with 0: each run is the same */
+  int64_t now = is_virtual && is_unseen ? 0 : runtime_now(rt);
   rt->clock.is_virtual = is_virtual;
   rt->clock.virtual_now = now;
   rt->clock.offset = now - (int64_t)uv_hrtime();

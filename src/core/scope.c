@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/op.h"
+#include "core/report.h"
 #include "core/task.h"
 
 /* Whether a scope around is cancelled, shields or not. */
@@ -136,6 +137,18 @@ void scope_forget(struct neap *rt, struct task *task) {
   }
 }
 
+void scope_explain(lua_State *L, struct task *task) {
+  struct scope *scope = task->scope;
+  while (scope && !scope->cancelled) scope = scope->parent;
+  if (!scope || task->requests > 0 || !error_began_in(L, -1, task)) return;
+  lua_getfield(L, -1, "where");
+  lua_pushfstring(L, "%s: the %s that ended this task was never closed: it must be a <close> variable",
+                  lua_tostring(L, -1), scope->expired ? "time limit" : "scope");
+  error_new(L, scope->expired ? ERROR_TIMEOUT : ERROR_ANY);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
 /* Whether [scope], which is closed now, is what made the error at [index]. A coroutine that ended by it may
  * be closed when it belongs to no task any more. */
 static bool is_own_cancel(lua_State *L, struct scope *scope, struct task *task, int index) {
@@ -203,6 +216,12 @@ static int l_close(lua_State *L) {
 }
 
 static int l_gc(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct box *box = object_check(L, rt, 1, OBJECT_SCOPE);
+  if (rt->debug && !rt->closed && box->open && box->open->state == SCOPE_OPEN) {
+    lua_pushliteral(L, "a scope was collected open: it must be a <close> variable");
+    report_warning_later(L, rt);
+  }
   end_scope(L);
   return 0;
 }

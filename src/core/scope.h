@@ -42,6 +42,10 @@ void scope_detach(struct neap *rt, struct task *task, lua_State *co);
 /* At the runtime's end. */
 void scope_free_all(struct neap *rt);
 
+/* The task ends by the error on top, which is replaced if it is the doing of a scope that the body has left
+ * open. May raise for want of memory. */
+void scope_explain(lua_State *L, struct task *task);
+
 /* The task ended: no scope of it may stay. */
 void scope_forget(struct neap *rt, struct task *task);
 

@@ -64,6 +64,7 @@ static int task_ended(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct task *task = lua_touserdata(L, FRAME_TASK);
   struct neap *rt = task->future.rt;
+  if (task->scope && status != LUA_OK && status != LUA_YIELD) scope_explain(L, task);
   scope_forget(rt, task);
   if (status != LUA_OK && status != LUA_YIELD)
     fail(L, rt, task);

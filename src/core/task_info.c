@@ -154,6 +154,7 @@ static int push_end(lua_State *L, struct task *task) {
   lua_getiuservalue(L, 1, FUTURE_RESULT);
   bool failed = task->future.state == FUTURE_FAILED;
   if (task->future.values > 1) lua_rawgeti(L, -1, 1);
+  if (!failed && lua_isnil(L, -1)) return lua_pushliteral(L, " finished, result: nil>"), 1;
   lua_pushfstring(L, failed ? " failed, error: %s>" : " finished, result: %s>",
                   error_tostring(L, -1));
   return 1;
@@ -164,7 +165,7 @@ static int push_progress(lua_State *L, struct neap *rt, struct task *task) {
   lua_pushstring(L, task->requests ? " cancelling" : " pending");
   push_function(L, task, FRAME_BODY);
   function_to_file(L, &line);
-  lua_pushfstring(L, ", function at %s:%d", lua_tostring(L, -1), line);
+  lua_pushfstring(L, line < 0 ? ", function %s" : ", function at %s:%d", lua_tostring(L, -1), line);
   lua_remove(L, -2);
   if (task == rt->current)
     lua_pushliteral(L, ", running>");
