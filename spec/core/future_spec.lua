@@ -269,3 +269,54 @@ describe("a future", function()
     assert.equal("<Future failed error=wolf>", tostring(failed))
   end)
 end)
+
+describe("a future that is dropped pending", function()
+  it("is collected with its callbacks", function()
+    local function drop()
+      for _ = 1, 2000 do
+        local future = neap.Future()
+        future:add_done_callback(function() return future end)
+      end
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage "count"
+    end
+    drop()
+    local before = drop()
+    for _ = 1, 3 do drop() end
+    assert.is_true(drop() - before < 100)
+  end)
+
+  it("keeps its callbacks while somebody holds it", function()
+    local future, called = neap.Future(), 0
+    for _ = 1, 50 do future:add_done_callback(function() called = called + 1 end) end
+    collectgarbage()
+    collectgarbage()
+    future:set_result()
+    future = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    neap.sleep(0)
+    assert.equal(50, called)
+  end)
+
+  it("lets go of its callbacks once it is done", function()
+    local future = neap.Future()
+    local gone = setmetatable({}, { __mode = "k" })
+    do
+      local callback = function() end
+      gone[callback] = true
+      future:add_done_callback(callback)
+      local removed = function() end
+      gone[removed] = true
+      future:add_done_callback(removed)
+      assert.equal(1, future:remove_done_callback(removed))
+    end
+    future:set_result(1)
+    neap.sleep(0)
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(gone))
+    assert.equal(1, future:result())
+  end)
+end)

@@ -63,6 +63,118 @@ void future_set_detail(lua_State *L, int index, const char *name) {
   lua_pop(L, 1);
 }
 
+/* --- callbacks --- */
+
+static void queue_callback(struct neap *rt, struct waiter *waiter, struct future *future) {
+  (void)future;
+  struct handle *handle = container_of(waiter, struct handle, waiter);
+  runtime_make_ready(rt, &handle->runnable);
+}
+
+/* The handles of a bare future's callbacks, by address, are kept by the future itself, so that they are
+ * collected with it; they are anchored when it is completed. A task, which ends in any case, has its
+ * anchored from the beginning. The handle is on top. */
+static void keep_callback(lua_State *L, int index, struct handle *handle) {
+  int top = lua_gettop(L);
+  future_push_detail(L, index, "callbacks");
+  if (lua_isnil(L, -1)) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    future_set_detail(L, index, "callbacks");
+  }
+  lua_pushvalue(L, top);
+  lua_rawsetp(L, -2, handle);
+  lua_settop(L, top);
+}
+
+static void push_callback(lua_State *L, struct neap *rt, int index, struct handle *handle) {
+  if (handle->slot) {
+    anchor_push(L, rt, handle->slot);
+    return;
+  }
+  future_push_detail(L, index, "callbacks");
+  lua_rawgetp(L, -1, handle);
+  lua_remove(L, -2);
+}
+
+static void forget_callback(lua_State *L, int index, struct handle *handle) {
+  future_push_detail(L, index, "callbacks");
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, handle);
+  lua_pop(L, 1);
+}
+
+static struct handle *first_unanchored(struct future *future) {
+  list_each(node, &future->waiters) {
+    struct waiter *waiter = container_of(node, struct waiter, link);
+    struct handle *handle = container_of(waiter, struct handle, waiter);
+    if (waiter->fire == queue_callback && !handle->slot) return handle;
+  }
+  return NULL;
+}
+
+/* What completes a future calls this behind its last allocation, before it changes anything. Anchoring may
+ * run finalizers, which may add callbacks, or complete it. */
+static void settle(lua_State *L, struct neap *rt, int index, struct future *future, const char *call) {
+  struct handle *handle;
+  while (!future->is_task && (handle = first_unanchored(future))) {
+    push_callback(L, rt, index, handle);
+    handle_anchor(L, rt, handle);
+    lua_pop(L, 1);
+    forget_callback(L, index, handle);
+  }
+  if (future_done(future))
+    error_raise(L, ERROR_INVALID_STATE, "%s: the future is done already", call);
+}
+
+static int l_future_add_done_callback(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct future *future = future_check(L, rt, 1);
+  handle_check_function(L, 2);
+  lua_settop(L, 2);
+  lua_pushvalue(L, 1);
+  struct handle *handle = handle_new(L, rt, 2);
+  if (future->is_task) /* this or that may run finalizers, which may complete it */
+    handle_anchor(L, rt, handle);
+  else
+    keep_callback(L, 1, handle);
+  if (!future_done(future)) {
+    handle->waiter.fire = queue_callback;
+    list_append(&future->waiters, &handle->waiter.link);
+    return 0;
+  }
+  if (!handle->slot) handle_anchor(L, rt, handle);
+  runtime_make_ready(rt, &handle->runnable);
+  return 0;
+}
+
+static bool remove_if_calls(lua_State *L, struct neap *rt, struct handle *handle, int function) {
+  push_callback(L, rt, 1, handle);
+  lua_getiuservalue(L, -1, HANDLE_FUNCTION);
+  bool same = lua_rawequal(L, -1, function);
+  if (same && !handle->slot) forget_callback(L, 1, handle);
+  if (same) handle_cancel(L, rt, handle, lua_gettop(L) - 1);
+  lua_pop(L, 2);
+  return same;
+}
+
+static int l_future_remove_done_callback(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct future *future = future_check(L, rt, 1);
+  handle_check_function(L, 2);
+  lua_settop(L, 2);
+  lua_Integer removed = 0;
+  if (!future_done(future)) {
+    list_each(node, &future->waiters) {
+      struct waiter *waiter = container_of(node, struct waiter, link);
+      if (waiter->fire != queue_callback) continue;
+      removed += remove_if_calls(L, rt, container_of(waiter, struct handle, waiter), 2);
+    }
+  }
+  lua_pushinteger(L, removed);
+  return 1;
+}
+
 /* --- completing --- */
 
 static void complete(struct neap *rt, struct future *future, enum future_state state) {
@@ -76,12 +188,6 @@ static void complete(struct neap *rt, struct future *future, enum future_state s
   if (state == FUTURE_FAILED && !future->retrieved) rt->unretrieved++;
 }
 
-/* To be called behind the last allocation, which may have run a finalizer. */
-static void check_pending(lua_State *L, const struct future *future, const char *call) {
-  if (future_done(future))
-    error_raise(L, ERROR_INVALID_STATE, "%s: the future is done already", call);
-}
-
 void future_finish(lua_State *L, struct neap *rt, int index, int first) {
   struct future *future = lua_touserdata(L, index);
   int count = lua_gettop(L) - first + 1;
@@ -92,8 +198,8 @@ void future_finish(lua_State *L, struct neap *rt, int index, int first) {
     for (int i = count; i >= 1; i--) lua_rawseti(L, first, i);
     lua_pushinteger(L, count);
     lua_setfield(L, first, "n");
-    check_pending(L, future, "set_result");
   }
+  settle(L, rt, index, future, "set_result");
   future->values = count > 1 ? PACKED : (uint8_t)count;
   if (count > 0) lua_setiuservalue(L, index, FUTURE_RESULT);
   complete(rt, future, FUTURE_FINISHED);
@@ -123,8 +229,8 @@ void future_fail(lua_State *L, struct neap *rt, int index, enum future_state sta
   if (state == FUTURE_FAILED) {
     luaL_checkstack(L, 6, NULL);
     guard(L, rt, lua_absindex(L, index));
-    check_pending(L, lua_touserdata(L, index), "set_exception");
   }
+  settle(L, rt, lua_absindex(L, index), lua_touserdata(L, index), "set_exception");
   future_fail_quietly(L, rt, index, state);
 }
 
@@ -285,57 +391,6 @@ static int l_future_await(lua_State *L) {
   return future_await(L, 1, "await");
 }
 
-/* --- callbacks --- */
-
-static void queue_callback(struct neap *rt, struct waiter *waiter, struct future *future) {
-  (void)future;
-  struct handle *handle = container_of(waiter, struct handle, waiter);
-  runtime_make_ready(rt, &handle->runnable);
-}
-
-static int l_future_add_done_callback(lua_State *L) {
-  struct neap *rt = runtime_of(L);
-  struct future *future = future_check(L, rt, 1);
-  handle_check_function(L, 2);
-  lua_settop(L, 2);
-  lua_pushvalue(L, 1);
-  struct handle *handle = handle_new(L, rt, 2);
-  handle_anchor(L, rt, handle); /* may run finalizers, which may complete it */
-  if (future_done(future)) {
-    runtime_make_ready(rt, &handle->runnable);
-    return 0;
-  }
-  handle->waiter.fire = queue_callback;
-  list_append(&future->waiters, &handle->waiter.link);
-  return 0;
-}
-
-static bool calls(lua_State *L, struct neap *rt, struct handle *handle, int function) {
-  anchor_push(L, rt, handle->slot);
-  lua_getiuservalue(L, -1, HANDLE_FUNCTION);
-  bool same = lua_rawequal(L, -1, function);
-  if (same) handle_cancel(L, rt, handle, lua_gettop(L) - 1);
-  lua_pop(L, 2);
-  return same;
-}
-
-static int l_future_remove_done_callback(lua_State *L) {
-  struct neap *rt = runtime_of(L);
-  struct future *future = future_check(L, rt, 1);
-  handle_check_function(L, 2);
-  lua_settop(L, 2);
-  lua_Integer removed = 0;
-  if (!future_done(future)) {
-    list_each(node, &future->waiters) {
-      struct waiter *waiter = container_of(node, struct waiter, link);
-      if (waiter->fire != queue_callback) continue;
-      removed += calls(L, rt, container_of(waiter, struct handle, waiter), 2);
-    }
-  }
-  lua_pushinteger(L, removed);
-  return 1;
-}
-
 /* --- errors that nobody read --- */
 
 /* The guard and its future are collected together; both live again until they are reported. */
@@ -405,7 +460,8 @@ void future_report_failures(lua_State *L, struct neap *rt, bool all) {
 
 static struct future *check_settable(lua_State *L, struct neap *rt, const char *call) {
   struct future *future = object_check(L, rt, 1, OBJECT_FUTURE);
-  check_pending(L, future, call);
+  if (future_done(future))
+    error_raise(L, ERROR_INVALID_STATE, "%s: the future is done already", call);
   return future;
 }
 
