@@ -118,6 +118,10 @@ static struct handle *first_unanchored(struct future *future) {
 static void settle(lua_State *L, struct neap *rt, int index, struct future *future, const char *call) {
   struct handle *handle;
   while (!future->is_task && (handle = first_unanchored(future))) {
+    if (rt->closed) { /* nobody will call it */
+      list_remove(&handle->waiter.link);
+      continue;
+    }
     push_callback(L, rt, index, handle);
     handle_anchor(L, rt, handle);
     lua_pop(L, 1);
@@ -131,6 +135,7 @@ static int l_future_add_done_callback(lua_State *L) {
   struct neap *rt = runtime_of(L);
   struct future *future = future_check(L, rt, 1);
   handle_check_function(L, 2);
+  runtime_check_open(L, rt, "add_done_callback");
   lua_settop(L, 2);
   lua_pushvalue(L, 1);
   struct handle *handle = handle_new(L, rt, 2);
