@@ -104,31 +104,47 @@ static void forget_callback(lua_State *L, int index, struct handle *handle) {
   lua_pop(L, 1);
 }
 
-static struct handle *first_unanchored(struct future *future) {
-  list_each(node, &future->waiters) {
-    struct waiter *waiter = container_of(node, struct waiter, link);
-    struct handle *handle = container_of(waiter, struct handle, waiter);
-    if (waiter->fire == queue_callback && !handle->slot) return handle;
-  }
-  return NULL;
-}
-
-/* What completes a future calls this behind its last allocation, before it changes anything. Anchoring may
- * run finalizers, which may add callbacks, or complete it. */
-static void settle(lua_State *L, struct neap *rt, int index, struct future *future, const char *call) {
-  struct handle *handle;
-  while (!future->is_task && (handle = first_unanchored(future))) {
-    if (rt->closed) { /* nobody will call it */
-      list_remove(&handle->waiter.link);
-      continue;
-    }
-    push_callback(L, rt, index, handle);
-    handle_anchor(L, rt, handle);
-    lua_pop(L, 1);
-    forget_callback(L, index, handle);
-  }
+static void check_pending(lua_State *L, const struct future *future, const char *call) {
   if (future_done(future))
     error_raise(L, ERROR_INVALID_STATE, "%s: the future is done already", call);
+}
+
+/* Anchors it, unless a finalizer that runs meanwhile does so or takes it out. Leaves it on the stack. */
+static void anchor_callback(lua_State *L, struct neap *rt, int index, struct handle *handle) {
+  push_callback(L, rt, index, handle);
+  lua_pushvalue(L, -1);
+  int slot = anchor_new(L, rt);
+  if (handle->slot || list_empty(&handle->waiter.link)) {
+    anchor_release(L, rt, slot);
+  } else {
+    handle->slot = slot;
+    forget_callback(L, index, handle);
+  }
+}
+
+/* One walk: what finalizers add stands at the end; if they take out the very callback, it begins anew. */
+static void anchor_callbacks(lua_State *L, struct neap *rt, int index, struct future *future) {
+  struct list *node = future->waiters.next;
+  while (node != &future->waiters) {
+    struct waiter *waiter = container_of(node, struct waiter, link);
+    struct handle *handle = container_of(waiter, struct handle, waiter);
+    if (waiter->fire == queue_callback && !handle->slot) {
+      anchor_callback(L, rt, index, handle);
+      if (list_empty(node)) node = &future->waiters;
+      lua_pop(L, 1);
+    }
+    node = node->next;
+  }
+}
+
+/* What completes a future calls this behind its last allocation, before it changes anything. When the
+ * runtime is closed nobody will call its callbacks. */
+static void settle(lua_State *L, struct neap *rt, int index, struct future *future, const char *call) {
+  if (!future->is_task && rt->closed)
+    while (!list_empty(&future->waiters)) list_remove(future->waiters.next);
+  else if (!future->is_task)
+    anchor_callbacks(L, rt, index, future);
+  check_pending(L, future, call);
 }
 
 static int l_future_add_done_callback(lua_State *L) {
@@ -465,8 +481,7 @@ void future_report_failures(lua_State *L, struct neap *rt, bool all) {
 
 static struct future *check_settable(lua_State *L, struct neap *rt, const char *call) {
   struct future *future = object_check(L, rt, 1, OBJECT_FUTURE);
-  if (future_done(future))
-    error_raise(L, ERROR_INVALID_STATE, "%s: the future is done already", call);
+  check_pending(L, future, call);
   return future;
 }
 
