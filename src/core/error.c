@@ -24,12 +24,17 @@ static void push_kind(lua_State *L, enum error_kind kind) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kind_keys[kind]);
 }
 
-void error_new(lua_State *L, enum error_kind kind) {
+/* Makes an error of the kind on top from the message below it; pops both. */
+static void make_error(lua_State *L) {
   lua_createtable(L, 0, 2);
-  lua_insert(L, -2);
+  lua_insert(L, -3);
+  lua_setmetatable(L, -3);
   lua_setfield(L, -2, "message");
+}
+
+void error_new(lua_State *L, enum error_kind kind) {
   push_kind(L, kind);
-  lua_setmetatable(L, -2);
+  make_error(L);
 }
 
 bool error_is_own(const lua_Debug *ar) {
@@ -291,11 +296,8 @@ static int l_is(lua_State *L) {
 static int l_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 2);
-  lua_createtable(L, 0, 1);
-  lua_insert(L, 2);
-  lua_setfield(L, 2, "message");
   lua_pushvalue(L, 1);
-  lua_setmetatable(L, 2);
+  make_error(L);
   return 1;
 }
 
@@ -308,11 +310,8 @@ static int l_raise(lua_State *L) {
   error_where(L);
   lua_pushstring(L, luaL_checkstring(L, 2));
   lua_concat(L, 2);
-  lua_createtable(L, 0, 1);
-  lua_insert(L, -2);
-  lua_setfield(L, -2, "message");
   lua_pushvalue(L, 1);
-  lua_setmetatable(L, -2);
+  make_error(L);
   return lua_error(L);
 }
 
