@@ -3,9 +3,7 @@ local neap = require "neap"
 local tasks = require "spec.support.tasks"
 local testing = require "neap.testing"
 
-local function turns(n)
-  for _ = 1, n or 3 do neap.sleep(0) end
-end
+local turns <const> = tasks.turns
 
 -- Tasks that wait for the event and note their names in the list it returns.
 local function waiters(event, names)

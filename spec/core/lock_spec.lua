@@ -4,22 +4,7 @@ local program = require "spec.support.program"
 local tasks = require "spec.support.tasks"
 local testing = require "neap.testing"
 
-local function turns(n)
-  for _ = 1, n or 3 do neap.sleep(0) end
-end
-
--- Tasks that acquire in this order and note their names in the list it returns.
-local function acquirers(lock, names)
-  local log, started = {}, {}
-  for _, name in ipairs(names) do
-    started[name] = neap.create_task(function()
-      lock:acquire()
-      log[#log + 1] = name
-    end)
-  end
-  neap.sleep(0)
-  return log, started
-end
+local acquirers <const>, turns <const> = tasks.acquirers, tasks.turns
 
 describe("a lock", function()
   it("N1 goes from hand to hand in the order of the waiters, one for each release", function()

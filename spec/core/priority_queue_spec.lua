@@ -2,9 +2,7 @@
 local neap = require "neap"
 local tasks = require "spec.support.tasks"
 
-local function turns(n)
-  for _ = 1, n or 3 do neap.sleep(0) end
-end
+local turns <const> = tasks.turns
 
 local function filled(maxsize, before, ...)
   local queue = neap.PriorityQueue(maxsize, before)

@@ -4,9 +4,7 @@ local program = require "spec.support.program"
 local tasks = require "spec.support.tasks"
 local testing = require "neap.testing"
 
-local function turns(n)
-  for _ = 1, n or 3 do neap.sleep(0) end
-end
+local turns <const> = tasks.turns
 
 -- A queue that holds these items.
 local function filled(new, maxsize, ...)

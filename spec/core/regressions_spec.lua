@@ -27,11 +27,7 @@ local function ended_cancelled(task)
   return task:cancelled()
 end
 
-local function assert_printed(expected, result)
-  assert.equal("", result.stderr)
-  assert.equal(expected, result.stdout)
-  assert.equal(0, result.status)
-end
+local assert_printed <const> = program.assert_printed
 
 describe("a kill", function()
   it("of the last ready task leaves the others", function()

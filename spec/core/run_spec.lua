@@ -4,21 +4,16 @@ local program = require "spec.support.program"
 local PRELUDE = "local neap = require 'neap' local loop = neap.get_event_loop() "
 
 local function in_stock_lua(code)
-  local module = program.neap:gsub("[^/]*$", "module/?.so")
-  return program.run { "env", "LUA_CPATH=" .. module .. ";;", "lua5.4", "-e", PRELUDE .. code }
+  return program.stock_lua(PRELUDE .. code)
 end
 
-local function assert_printed(expected, result)
-  assert.equal("", result.stderr)
-  assert.equal(expected, result.stdout)
-  assert.equal(0, result.status)
-end
+local assert_printed <const> = program.assert_printed
 
 local function prints(expected, code)
   return function() assert_printed(expected, program.code(PRELUDE .. code)) end
 end
 
-local has_stock_lua = os.getenv "NEAP_PRESET" ~= "asan" -- whose runtime lua5.4 does not have
+local has_stock_lua <const> = program.has_stock_lua
 
 local function prints_in_stock_lua(expected, code)
   return function()

@@ -3,22 +3,17 @@ local program = require "spec.support.program"
 
 local PRELUDE = "local neap = require 'neap' local loop = neap.get_event_loop() "
 
-local has_stock_lua = os.getenv "NEAP_PRESET" ~= "asan" -- whose runtime lua5.4 does not have
+local has_stock_lua <const> = program.has_stock_lua
 
 local function in_command(code)
   return program.run { program.neap, "-e", PRELUDE .. code }
 end
 
 local function in_stock_lua(code)
-  local module = program.neap:gsub("[^/]*$", "module/?.so")
-  return program.run { "env", "LUA_CPATH=" .. module .. ";;", "lua5.4", "-e", PRELUDE .. code }
+  return program.stock_lua(PRELUDE .. code)
 end
 
-local function assert_printed(expected, result)
-  assert.equal("", result.stderr)
-  assert.equal(expected, result.stdout)
-  assert.equal(0, result.status)
-end
+local assert_printed <const> = program.assert_printed
 
 -- The programs use the virtual clock by themselves.
 local function prints(expected, code)

@@ -1,22 +1,8 @@
 -- Semaphores.
 local neap = require "neap"
+local support = require "spec.support.tasks"
 
--- Tasks that acquire and note their names in the list it returns.
-local function acquirers(semaphore, names)
-  local log, tasks = {}, {}
-  for _, name in ipairs(names) do
-    tasks[name] = neap.create_task(function()
-      semaphore:acquire()
-      log[#log + 1] = name
-    end)
-  end
-  neap.sleep(0)
-  return log, tasks
-end
-
-local function turns(n)
-  for _ = 1, n or 3 do neap.sleep(0) end
-end
+local acquirers <const>, turns <const> = support.acquirers, support.turns
 
 local function ended_cancelled(task)
   pcall(task.await, task)

@@ -1,4 +1,5 @@
 -- Runs programs as child processes and tells what they printed and how they ended.
+local assert = require "luassert"
 local system = require "system"
 
 local program = {}
@@ -57,6 +58,21 @@ end
 -- Runs Lua code on the virtual clock.
 function program.code(text)
   return program.run { program.neap, "--clock=virtual", "-e", text }
+end
+
+program.has_stock_lua = os.getenv "NEAP_PRESET" ~= "asan" -- whose runtime lua5.4 does not have
+
+-- Runs Lua code under lua5.4, with the module.
+function program.stock_lua(code)
+  local module = program.neap:gsub("[^/]*$", "module/?.so")
+  return program.run { "env", "LUA_CPATH=" .. module .. ";;", "lua5.4", "-e", code }
+end
+
+-- The program printed just that, and ended well.
+function program.assert_printed(expected, result)
+  assert.equal("", result.stderr)
+  assert.equal(expected, result.stdout)
+  assert.equal(0, result.status)
 end
 
 -- Waits until fn() is true, for at most ten seconds.

@@ -24,4 +24,22 @@ function tasks.start(fn, ...)
   return task
 end
 
+-- Lets all that is ready run so many times.
+function tasks.turns(count)
+  for _ = 1, count or 3 do neap.sleep(0) end
+end
+
+-- Tasks that acquire in this order and note their names in the list it returns.
+function tasks.acquirers(lock, names)
+  local log, started = {}, {}
+  for _, name in ipairs(names) do
+    started[name] = neap.create_task(function()
+      lock:acquire()
+      log[#log + 1] = name
+    end)
+  end
+  neap.sleep(0)
+  return log, started
+end
+
 return tasks
