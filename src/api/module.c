@@ -143,6 +143,7 @@ static neap_t *hand_out(lua_State *L, const neap_config *config) {
   rt->port->owns_state = !config->state;
   rt->port->has_host = true;
   rt->port->host = (struct port_host){config->on_report, config->user};
+  if (config->expects_posts) port_expect(rt);
   port_ref(rt->port);
   return rt->port;
 }
