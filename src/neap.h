@@ -191,7 +191,7 @@ NEAP_API unsigned neap_report_errors(neap_t *neap);
  * has said NEAP_GONE, and even after neap_free. */
 
 /* The beginning of a struct of the host's. */
-typedef struct neap_op { void *reserved[20]; } neap_op;
+typedef struct neap_op { void *reserved[12]; } neap_op;
 
 /* What becomes of an operation whose task is cancelled. */
 typedef enum neap_cancelled {
