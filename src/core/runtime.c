@@ -1,7 +1,6 @@
 #include "core/runtime.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -367,7 +366,7 @@ struct neap *runtime_get(lua_State *L) {
   return rt;
 }
 
-static void on_timer_closed(uv_handle_t *handle) { free(handle); }
+static void on_timer_closed(uv_handle_t *handle) { memory_free(handle); }
 
 /* What is still open then belongs to the program around us, and to static or longer-lived memory. */
 static void close_handle(uv_handle_t *handle, void *unused) {
@@ -378,6 +377,8 @@ static void close_handle(uv_handle_t *handle, void *unused) {
 static int l_runtime_gc(lua_State *L) {
   struct neap *rt = lua_touserdata(L, 1);
   runtime_free(rt);
+  if (rt->memory) memory_let_go(rt->memory);
+  rt->memory = NULL;
   return 0;
 }
 
@@ -397,14 +398,14 @@ static void init(struct neap *rt, lua_State *L) {
 
 /* Returns 0 or UV_E*. */
 static int open_loop(struct neap *rt, uv_loop_t *loop) {
-  rt->uv_timer = malloc(sizeof *rt->uv_timer);
+  rt->uv_timer = memory_alloc(rt->memory, sizeof *rt->uv_timer);
   if (!rt->uv_timer) return UV_ENOMEM;
   rt->uv_timer->data = rt;
   rt->owns_loop = !loop;
   rt->loop = loop ? loop : &rt->own_loop;
   int status = rt->owns_loop ? uv_loop_init(rt->loop) : 0;
   if (status == 0) status = uv_timer_init(rt->loop, rt->uv_timer);
-  if (status < 0) free(rt->uv_timer);
+  if (status < 0) memory_free(rt->uv_timer);
   return status;
 }
 
@@ -426,6 +427,14 @@ static int open_all(struct neap *rt, uv_loop_t *loop) {
   return status;
 }
 
+/* Not before the runtime has its finalizer. */
+static void open_memory(lua_State *L, struct neap *rt) {
+  rt->memory = memory_new();
+  if (!rt->memory) luaL_error(L, "neap: not enough memory");
+  rt->timers.memory = rt->memory;
+  rt->pool.memory = rt->memory;
+}
+
 struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
   struct neap *rt = lua_newuserdatauv(L, sizeof *rt, 0);
   init(rt, L);
@@ -434,6 +443,7 @@ struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
+  open_memory(L, rt);
   anchors_open(L, rt);
   int status = open_all(rt, loop);
   if (status < 0) error_misuse(L, "neap: cannot make an event loop: %s", uv_strerror(status));

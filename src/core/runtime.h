@@ -13,6 +13,7 @@
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/memory.h"
 #include "base/pool.h"
 #include "core/anchor.h"
 #include "core/object.h"
@@ -65,6 +66,7 @@ struct neap {
   bool owns_loop;
   struct neap_port *port;  /* what other threads may touch */
   struct driver *driver;   /* on a loop that is not its own */
+  struct memory *memory;   /* neap's own blocks; with a limit on it, Lua's too: see ceiling.h */
   int gc_pause;            /* that collector_pace has set; 0: it keeps its hands off */
   bool closed;
 

@@ -1,7 +1,5 @@
 #include "core/task.h"
 
-#include <stdlib.h>
-
 #include "core/context.h"
 #include "core/coroutine.h"
 #include "core/error.h"
@@ -162,7 +160,7 @@ static void keep_idle(lua_State *L, struct neap *rt, lua_State *co, int slot) {
 
 static bool idle_has_room(struct neap *rt) {
   if (rt->idle_count >= IDLE_KEPT) return false;
-  if (!rt->idle) rt->idle = malloc(IDLE_KEPT * sizeof *rt->idle);
+  if (!rt->idle) rt->idle = memory_alloc(rt->memory, IDLE_KEPT * sizeof *rt->idle);
   return rt->idle != NULL;
 }
 
@@ -328,7 +326,7 @@ void task_throw(lua_State *L, struct neap *rt, int index) {
 }
 
 void task_pool_free(struct neap *rt) {
-  free(rt->idle);
+  memory_free(rt->idle);
   rt->idle = NULL;
   rt->idle_count = 0;
 }

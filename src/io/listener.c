@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <lauxlib.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,7 +47,7 @@ struct accept_op {
 /* --- the socket --- */
 
 static void on_closed(uv_handle_t *handle) {
-  free(handle);
+  memory_free(handle);
 }
 
 static void close_watch(struct watch *watch) {
@@ -74,7 +73,7 @@ static void close_resource(struct neap *rt, struct resource *resource) {
 
 /* Takes over the socket, or closes it. */
 static int watch_socket(struct listener *l, int fd) {
-  struct watch *watch = malloc(sizeof *watch);
+  struct watch *watch = memory_alloc(l->rt->memory, sizeof *watch);
   if (!watch) {
     close(fd);
     return UV_ENOMEM;
@@ -82,7 +81,7 @@ static int watch_socket(struct listener *l, int fd) {
   int status = uv_poll_init(l->rt->loop, &watch->poll, fd);
   if (status < 0) {
     close(fd);
-    free(watch);
+    memory_free(watch);
     return status;
   }
   watch->fd = fd;
@@ -319,7 +318,7 @@ static void drop_listen(struct neap *rt, struct op *op) {
   (void)rt;
   struct listen_op *listen = (struct listen_op *)op;
   lookup_cancel(listen->lookup);
-  free(listen->addresses);
+  memory_free(listen->addresses);
   listen->lookup = NULL;
   listen->addresses = NULL;
 }
@@ -347,7 +346,7 @@ static void resolved(void *owner, int status, struct addresses *addresses) {
 
 static int begin_numeric(struct listen_op *op, const union address *first,
                          const union address *second) {
-  op->addresses = addresses_new(second ? 2 : 1);
+  op->addresses = addresses_new(op->rt->memory, second ? 2 : 1);
   if (!op->addresses) return UV_ENOMEM;
   op->addresses->list[0].address = *first;
   if (second) op->addresses->list[1].address = *second;

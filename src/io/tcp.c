@@ -4,7 +4,6 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -82,7 +81,7 @@ static int begin(struct connect_op *op, const char *host, int port) {
   union address address;
   if (!address_parse(&address, host, port))
     return lookup_start(&op->lookup, op->rt, host, port, false, resolved, op);
-  op->addresses = addresses_new(1);
+  op->addresses = addresses_new(op->rt->memory, 1);
   if (!op->addresses) return UV_ENOMEM;
   op->addresses->list[0].address = address;
   try_next(op);
@@ -151,7 +150,7 @@ static void drop_connect(struct neap *rt, struct op *op) {
   struct connect_op *connect = (struct connect_op *)op;
   lookup_cancel(connect->lookup);
   if (connect->transport) transport_release(connect->transport);
-  free(connect->addresses);
+  memory_free(connect->addresses);
   connect->lookup = NULL;
   connect->transport = NULL;
   connect->addresses = NULL;
