@@ -50,6 +50,25 @@ typedef struct neap_report {
   int is_warning;
 } neap_report;
 
+/* What scripts may use; 0 and NULL: no limit. docs/limits.md says what each of them holds against. */
+typedef struct neap_limits {
+  size_t memory;               /* bytes, Lua's and neap's own, while tasks run */
+  double step_seconds;         /* between two awaits of a task */
+  long long step_instructions; /* of Lua's machine, between two awaits */
+  unsigned tasks;              /* that have not ended */
+  unsigned handles;            /* of libuv: connections, servers, ... */
+
+  /* Whether scripts may connect to, or listen at, an address. NULL: any; none if [restricted]. */
+  int (*allow_address)(void *user, const struct sockaddr *address, int listens);
+
+  /* Scripts see only what cannot leave the state: no io, no debug, of os only clock, date, difftime and
+   * time, no C modules, no binary chunks. `require` finds neap, and the Lua modules named in [modules],
+   * by way of [path]. Not with a state of the host's. */
+  int restricted;
+  const char *const *modules; /* the last one is NULL */
+  const char *path;           /* as package.path; NULL: "" */
+} neap_limits;
+
 /* All zeros is a runtime with a state and a loop of its own. */
 typedef struct neap_config {
   /* A state of the host's. Its libraries stay as they are, but for the functions of `coroutine` and
@@ -65,8 +84,10 @@ typedef struct neap_config {
   int virtual_clock;      /* time jumps to the next deadline when nothing is ready: for tests */
   int expects_posts;      /* other threads may post at any time: to wait for that is no deadlock */
 
+  neap_limits limits;
+
   void (*on_report)(void *user, const neap_report *report); /* NULL: reports go to stderr */
-  void *user;                                               /* is passed to it */
+  void *user;                                               /* is passed to it, and to allow_address */
 } neap_config;
 
 /* Makes a runtime. `require "neap"` works in its state, for which no file is needed. [config] may be
@@ -84,6 +105,10 @@ NEAP_API void neap_free(neap_t *neap);
 /* The runtime's Lua state and its loop. */
 NEAP_API lua_State *neap_state(neap_t *neap);
 NEAP_API uv_loop_t *neap_loop(neap_t *neap);
+
+/* The bytes that the state and neap use now; what libuv and the C library allocate for themselves is not
+ * known. */
+NEAP_API size_t neap_memory(neap_t *neap);
 
 /* The runtime of a state, which may be that of a coroutine; NULL if it has none. */
 NEAP_API neap_t *neap_of(lua_State *L);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/ceiling.h"
 #include "core/collector.h"
 #include "core/deadlock.h"
 #include "core/debug.h"
@@ -11,6 +12,7 @@
 #include "core/error.h"
 #include "core/future.h"
 #include "core/handle.h"
+#include "core/limits.h"
 #include "core/port.h"
 #include "core/report.h"
 #include "core/shuffle.h"
@@ -274,6 +276,7 @@ static bool enter(struct neap *rt) {
   rt->asleep = false;
   rt->thread = pthread_self();
   port_enter(rt);
+  limits_bind(rt, true);
   watchdog_note(rt, true);
   return true;
 }
@@ -282,6 +285,7 @@ static enum run_result leave(struct neap *rt, bool was_running, enum run_result 
   rt->running = was_running;
   rt->asleep = !was_running && rt->driver;
   if (!was_running) port_leave(rt);
+  limits_bind(rt, was_running);
   watchdog_note(rt, was_running);
   return result;
 }
@@ -454,6 +458,7 @@ static int protected_free_tasks(lua_State *L) {
   struct neap *rt = lua_touserdata(L, 1);
   struct list *node = rt->tasks.next;
   while (node != &rt->tasks) {
+    runtime_count_step(rt); /* what its <close> variables do is one */
     bool killed = task_kill(L, rt, container_of(node, struct task, link));
     node = killed ? rt->tasks.next : node->next;
   }
@@ -491,7 +496,10 @@ static void close_resources(struct neap *rt) {
 void runtime_free(struct neap *rt) {
   if (rt->closed) return;
   watchdog_free(rt);
+  ceiling_raise(rt);
+  limits_bind(rt, true);
   end_tasks(rt);
+  limits_bind(rt, false);
   rt->closed = true;
   close_resources(rt);
   if (rt->driver) driver_close(rt);
@@ -502,6 +510,7 @@ void runtime_free(struct neap *rt) {
   scope_free_all(rt);
   anchors_free(rt);
   pool_free(&rt->pool);
+  limits_close(rt);
 }
 
 int runtime_refuse_thread(lua_State *L) {

@@ -18,7 +18,9 @@
 #include "core/anchor.h"
 #include "core/object.h"
 
+struct ceiling;
 struct driver;
+struct limits;
 struct neap_port;
 struct op;
 struct task;
@@ -67,6 +69,8 @@ struct neap {
   struct neap_port *port;  /* what other threads may touch */
   struct driver *driver;   /* on a loop that is not its own */
   struct memory *memory;   /* neap's own blocks; with a limit on it, Lua's too: see ceiling.h */
+  struct ceiling *ceiling; /* NULL: no limit of memory */
+  struct limits *limits;   /* NULL: none at all */
   int gc_pause;            /* that collector_pace has set; 0: it keeps its hands off */
   bool closed;
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/limits.h"
 #include "core/op.h"
 #include "core/runtime.h"
 #include "io/address.h"
@@ -133,12 +134,14 @@ static int push_accepted(lua_State *L, struct neap *rt, struct listener *l) {
   int fd = l->accepted;
   if (!l->watch) return lua_pushnil(L), 1;
   if (fd < 0) return push_failure(L, l, fd);
+  int status = limits_handle(rt);
+  if (status < 0) return push_failure(L, l, status); /* the connection waits */
   struct stream *s = stream_new(L, rt, l->limit);
   struct transport *t = transport_new(rt, io_slab(L), l->nodelay);
   if (!t) return push_failure(L, l, UV_ENOMEM);
   l->accepted = UV_EAGAIN;
   stream_attach(s, t);
-  int status = transport_open(t, fd);
+  status = transport_open(t, fd);
   return status < 0 ? push_failure(L, l, status) : 1;
 }
 
@@ -226,8 +229,10 @@ static int listen_on(lua_State *L, struct neap *rt, const union address *address
   *l = (struct listener){.rt = rt, .address = *address, .accepted = UV_EAGAIN};
   l->limit = io_option_limit(L, ARG_OPTIONS);
   l->nodelay = io_option_boolean(L, ARG_OPTIONS, "nodelay", true);
-  int fd = socket_listen(&l->address, backlog);
-  int status = fd < 0 ? fd : watch_socket(l, fd);
+  int status = limits_address(rt, &l->address.any, true);
+  if (status == 0) status = limits_handle(rt);
+  int fd = status < 0 ? status : socket_listen(&l->address, backlog);
+  status = fd < 0 ? fd : watch_socket(l, fd);
   if (status < 0) lua_pop(L, 1);
   return status;
 }
@@ -364,7 +369,8 @@ static int begin(struct listen_op *op, const char *host, int port) {
     return begin_numeric(op, &address, &other);
   }
   if (address_parse(&address, host, port)) return begin_numeric(op, &address, NULL);
-  return lookup_start(&op->lookup, op->rt, host, port, true, resolved, op);
+  int status = limits_name(op->rt);
+  return status < 0 ? status : lookup_start(&op->lookup, op->rt, host, port, true, resolved, op);
 }
 
 static void check_handler(lua_State *L) {
