@@ -94,13 +94,23 @@ static bool is_open(lua_State *L) {
   return open;
 }
 
-int luaopen_neap(lua_State *L) {
+static int open_module(lua_State *L, const char *name) {
   if (!is_open(L)) open_rooms(L, NULL);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_getfield(L, -1, "neap");
+  lua_getfield(L, -1, name);
   lua_call(L, 0, 1);
   return 1;
 }
+
+int luaopen_neap(lua_State *L) { return open_module(L, "neap"); }
+
+/* In the stock interpreter these may be required before "neap": Lua then looks for them in neap.so. */
+NEAP_API int luaopen_neap_busted(lua_State *L);
+NEAP_API int luaopen_neap_testing(lua_State *L);
+
+int luaopen_neap_busted(lua_State *L) { return open_module(L, "neap.busted"); }
+
+int luaopen_neap_testing(lua_State *L) { return open_module(L, "neap.testing"); }
 
 /* --- making a runtime --- */
 

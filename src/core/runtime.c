@@ -169,6 +169,9 @@ static void arm(struct neap *rt, uint64_t limit_ms) {
   uv_timer_start(rt->uv_timer, on_timer, ms, 0);
 }
 
+/* Rounded up: never early. */
+static int64_t to_ms(int64_t ns) { return (ns + 999999) / 1000000; }
+
 /* --- polling --- */
 
 /* A clock that costs next to nothing and ticks every few milliseconds. */
@@ -238,8 +241,32 @@ static void jump_to_deadline(struct neap *rt) {
   fire_due(rt);
 }
 
+/* Someone waits until all others are blocked: for those time does not jump. The second poll is for what the first
+ * has begun in libuv alone. */
+static void wait_until_blocked(struct neap *rt) {
+  for (int i = 0; i < 2 && !rt->ready_head; i++) poll_now(rt);
+  if (rt->ready_head) return;
+  int64_t left = blocked_left(rt, count_of_steps(rt));
+  if (left == 0) {
+    blocked_wake(rt);
+  } else {
+    poll_wait(rt, (uint64_t)to_ms(left));
+    if (!rt->poll_expired) blocked_restart(rt);
+  }
+}
+
+/* What comes next of what need not be waited for, if nothing is ready: for hosts, who wait themselves. */
+static void go_on(struct neap *rt) {
+  if (rt->ready_head) return;
+  if (!blocked_is_awaited(&rt->blocked))
+    jump_to_deadline(rt);
+  else if (blocked_left(rt, count_of_steps(rt)) == 0)
+    blocked_wake(rt);
+}
+
 /* Nothing is ready: waits for what comes next. Returns false if nothing ever can. */
 static bool wait_for_something(struct neap *rt) {
+  if (blocked_is_awaited(&rt->blocked)) return wait_until_blocked(rt), true;
   bool deadline = rt->timers.count > 0 && heap_first(&rt->timers)->key != NEVER;
   bool io = uv_loop_alive(rt->loop);
   if (!deadline && !io) return false;
@@ -317,7 +344,7 @@ enum run_result runtime_run(struct neap *rt, struct future *until) {
 
 static bool may_be_woken(struct neap *rt) {
   struct heap_node *first = heap_first(&rt->timers);
-  return (first && first->key != NEVER) || uv_loop_alive(rt->loop);
+  return (first && first->key != NEVER) || blocked_is_awaited(&rt->blocked) || uv_loop_alive(rt->loop);
 }
 
 static enum run_result state_of(struct neap *rt) {
@@ -332,7 +359,7 @@ enum run_result runtime_step(struct neap *rt, int64_t budget) {
   int64_t deadline = (int64_t)uv_hrtime() + budget;
   if (!enter(rt)) return RUN_STOPPED;
   poll_now(rt);
-  if (!rt->ready_head) jump_to_deadline(rt);
+  go_on(rt);
   while (rt->ready_head) {
     if (!turn(rt, deadline)) return leave(rt, false, RUN_STOPPED);
     if ((int64_t)uv_hrtime() >= deadline) break;
@@ -345,18 +372,26 @@ enum run_result runtime_step(struct neap *rt, int64_t budget) {
 void runtime_turn(struct neap *rt) {
   if (!enter(rt)) return;
   after_poll(rt);
-  if (!rt->ready_head) jump_to_deadline(rt);
+  go_on(rt);
   (void)turn(rt, NEVER);
   (void)leave(rt, false, RUN_WAITING);
 }
 
-int64_t runtime_wait(struct neap *rt) {
+/* The same, were nobody waiting until all others are blocked. */
+static int64_t wait_for_deadline(struct neap *rt) {
   struct heap_node *first = heap_first(&rt->timers);
-  if (rt->ready_head) return 0;
   if (!first || first->key == NEVER) return -1;
   if (rt->clock.is_virtual) return 0;
   int64_t wait = first->key - runtime_now(rt);
-  return wait <= 0 ? 0 : (wait + 999999) / 1000000;
+  return wait <= 0 ? 0 : to_ms(wait);
+}
+
+int64_t runtime_wait(struct neap *rt) {
+  if (rt->ready_head) return 0;
+  int64_t deadline = wait_for_deadline(rt);
+  if (!blocked_is_awaited(&rt->blocked)) return deadline;
+  int64_t left = to_ms(blocked_left(rt, count_of_steps(rt)));
+  return deadline < 0 || rt->clock.is_virtual || left < deadline ? left : deadline;
 }
 
 /* --- making and freeing --- */
@@ -395,6 +430,7 @@ static void init(struct neap *rt, lua_State *L) {
   list_init(&rt->all_scopes);
   list_init(&rt->scopes);
   list_init(&rt->resources);
+  blocked_init(&rt->blocked);
   rt->turn_end.kind = RUN_TURN_END;
   rt->slow_ns = SLOW_NS;
   rt->closed = true; /* until its loop is open */

@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "core/anchor.h"
+#include "core/blocked.h"
 #include "core/object.h"
 
 struct ceiling;
@@ -86,6 +87,7 @@ struct neap {
   atomic_uint steps;       /* that were run; written by the loop's thread, read by the watchdog's */
   unsigned polled_steps;   /* as many when libuv was last asked */
   unsigned turns;          /* since virtual time last moved */
+  struct blocked_watch blocked; /* those who wait until all others are blocked */
 
   struct task *current;    /* whose step is running; NULL in callbacks and outside the loop */
   lua_State *active;       /* the innermost coroutine that may await: the task's own, or a user's */
