@@ -78,15 +78,19 @@ local function more_bytes(before, now)
 end
 
 --- The bytes that there are more than `before`, garbage aside, if they are more than `limit`; or nil. It
---- collects garbage only when they look like more.
+--- collects garbage only when they look like more, and then as long as that helps: Lua gives the memory of a deep
+--- stack back little by little.
 ---@param before neap.Census
 ---@param limit integer
 ---@return integer?
 function M.growth(before, limit)
   if more_bytes(before, M.census()) <= limit then return nil end
+  local more, last = math.huge, nil
   collectgarbage()
-  collectgarbage()
-  local more = more_bytes(before, M.census())
+  repeat
+    collectgarbage()
+    last, more = more, more_bytes(before, M.census())
+  until more <= limit or more > last * 0.9
   return more > limit and more or nil
 end
 

@@ -196,9 +196,12 @@ static void after_poll(struct neap *rt) {
   fire_due(rt);
 }
 
+/* A loop with nothing that keeps it alive does not look at its timers either: so another one runs meanwhile. */
 static void poll_now(struct neap *rt) {
   collector_pace(rt);
+  if (rt->wall_waits > 0) uv_timer_start(rt->uv_timer, on_timer, UINT32_MAX, 0);
   uv_run(rt->loop, UV_RUN_NOWAIT);
+  if (rt->wall_waits > 0) uv_timer_stop(rt->uv_timer);
   after_poll(rt);
 }
 
