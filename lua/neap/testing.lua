@@ -85,13 +85,15 @@ end
 ---@return integer?
 function M.growth(before, limit)
   if more_bytes(before, M.census()) <= limit then return nil end
-  local more, last = math.huge, nil
+  local more = math.huge
   collectgarbage()
-  repeat
+  while true do
     collectgarbage()
-    last, more = more, more_bytes(before, M.census())
-  until more <= limit or more > last * 0.9
-  return more > limit and more or nil
+    local last = more
+    more = more_bytes(before, M.census())
+    if more <= limit then return nil end
+    if more > last * 0.9 then return more end
+  end
 end
 
 return M

@@ -1,4 +1,4 @@
--- What neap.testing tells specs, and wait_all_blocked. What neap test and stock busted make of it: spec/busted_spec.lua.
+-- What neap.testing tells specs, and wait_all_blocked. What is made of it: spec/busted_spec.lua.
 local neap = require "neap"
 local testing = require "neap.testing"
 
