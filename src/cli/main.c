@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/bundle.h"
 #include "core/error.h"
 #include "core/runtime.h"
 #include "core/shuffle.h"
@@ -82,6 +83,7 @@ static void unwatch_signals(void) {
 static const char usage[] =
     "usage: %s [options] [script [args]]\n"
     "       %s test [options of busted]\n"
+    "       %s compile script -o program [-l mod ...]\n"
     "Available options are:\n"
     "  -e stat   execute string 'stat'\n"
     "  -i        enter interactive mode after executing 'script'\n"
@@ -101,7 +103,7 @@ static int bad_option(struct command *c, const char *option) {
     fprintf(stderr, "%s: '%s' needs argument\n", c->name, option);
   else
     fprintf(stderr, "%s: unrecognized option '%s'\n", c->name, option);
-  fprintf(stderr, usage, c->name, c->name);
+  fprintf(stderr, usage, c->name, c->name, c->name);
   return -1;
 }
 
@@ -265,30 +267,37 @@ static int push_script_arguments(struct command *c) {
   return count;
 }
 
-static int run_script(struct command *c) {
-  lua_State *L = c->L;
-  const char *file = c->argv[c->script];
-  if (strcmp(file, "-") == 0 && strcmp(c->argv[c->script - 1], "--") != 0) file = NULL;
-  int base = lua_gettop(L);
-  int status = luaL_loadfile(L, file);
+/* Calls the script that was loaded with [status]. */
+static int run_loaded(struct command *c, int status) {
+  int base = lua_gettop(c->L) - 1;
   if (status != LUA_OK) {
-    lua_pushnil(L);
+    lua_pushnil(c->L);
     return complain(c);
   }
   int nargs = push_script_arguments(c);
   status = nargs < 0 ? LUA_ERRRUN : call(c, nargs);
-  lua_settop(L, base);
+  lua_settop(c->L, base);
   return status;
 }
 
-static int run_module(struct command *c, const char *module) {
+static int run_script(struct command *c) {
+  const char *file = c->argv[c->script];
+  if (strcmp(file, "-") == 0 && strcmp(c->argv[c->script - 1], "--") != 0) file = NULL;
+  return run_loaded(c, luaL_loadfile(c->L, file));
+}
+
+/* Pushes the function that is the value of one of our modules. */
+static int push_module(struct command *c, const char *module) {
   lua_getglobal(c->L, "require");
   lua_pushstring(c->L, module);
-  if (lua_pcall(c->L, 1, 1, 0) != LUA_OK) {
-    lua_pushnil(c->L);
-    return complain(c);
-  }
-  return run_chunk(c, LUA_OK);
+  if (lua_pcall(c->L, 1, 1, 0) == LUA_OK) return LUA_OK;
+  lua_pushnil(c->L);
+  return complain(c);
+}
+
+static int run_module(struct command *c, const char *module) {
+  int status = push_module(c, module);
+  return status == LUA_OK ? run_chunk(c, LUA_OK) : status;
 }
 
 static void print_version(void) {
@@ -311,14 +320,34 @@ static int run_all(struct command *c) {
   return run_module(c, "neap.repl");
 }
 
-/* neap test ...: busted, with the rest of the arguments. */
-static int run_tests(struct command *c) {
+/* The rest of the arguments, without the word before them. */
+static void set_arg_behind_word(struct command *c) {
   c->argv[1] = c->argv[0];
   c->argv++;
   c->argc--;
   c->script = c->argc;
   set_arg(c);
+}
+
+/* neap test ...: busted. */
+static int run_tests(struct command *c) {
+  set_arg_behind_word(c);
   return run_module(c, "neap.busted");
+}
+
+/* neap compile ... */
+static int run_compiler(struct command *c) {
+  set_arg_behind_word(c);
+  int status = push_module(c, "neap.compile");
+  if (status != LUA_OK) return status;
+  lua_pushcfunction(c->L, bundle_write);
+  return call(c, 1);
+}
+
+/* A program that `neap compile` has made: every argument is the script's. */
+static int run_program(struct command *c) {
+  set_arg(c);
+  return run_loaded(c, bundle_load(c->L));
 }
 
 /* Waits for the tasks that are left. */
@@ -342,9 +371,15 @@ static int finish(struct command *c, int status) {
 /* (command): what is asked for, where a metamethod of the globals may raise. */
 static int protected_run(lua_State *L) {
   struct command *c = lua_touserdata(L, 1);
-  bool tests = c->argc > 1 && strcmp(c->argv[1], "test") == 0;
-  if (!tests) set_arg(c);
-  c->status = tests ? run_tests(c) : run_all(c);
+  const char *word = c->argc > 1 ? c->argv[1] : "";
+  if (bundle_is_here())
+    c->status = run_program(c);
+  else if (strcmp(word, "test") == 0)
+    c->status = run_tests(c);
+  else if (strcmp(word, "compile") == 0)
+    c->status = run_compiler(c);
+  else
+    c->status = (set_arg(c), run_all(c));
   return 0;
 }
 
@@ -381,11 +416,11 @@ static int run_command(struct command *c) {
 
 int main(int argc, char **argv) {
   struct command c = {.argc = argc, .argv = argv, .name = argv[0] ? argv[0] : "neap"};
-  if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+  if (!bundle_is_here() && argc == 2 && strcmp(argv[1], "--version") == 0) {
     printf("neap %s (%s, libuv %s)\n", NEAP_VERSION, LUA_RELEASE, uv_version_string());
     return EXIT_SUCCESS;
   }
-  if (collect_options(&c)) return EXIT_FAILURE;
+  if (!bundle_is_here() && collect_options(&c)) return EXIT_FAILURE;
   /* Strings of some KB that come and go at the heap's end must not make it shrink and grow. */
   mallopt(M_TRIM_THRESHOLD, 16 << 20);
   mallopt(M_TOP_PAD, 1 << 20);
