@@ -117,7 +117,8 @@ local function names_of_functions(items)
   local names, prototypes = {}, {}
   for _, item in ipairs(items) do
     for _, text in ipairs(item.declarations) do
-      local name = not text:find "^typedef" and not text:find "^#" and not text:find "{" and text:match "([%a_][%w_]*)%s*%("
+      local is_other = text:find "^typedef" or text:find "^#" or text:find "{"
+      local name = not is_other and text:match "([%a_][%w_]*)%s*%("
       if name then
         names[#names + 1] = name
         prototypes[#prototypes + 1] = text

@@ -30,7 +30,9 @@ _neap_place() {
       case ${COMP_WORDS[i]} in
         -e | -l | =) ((i++)) ;;
         -?*) ;;
-        *) compopt -o default 2>/dev/null && return ;; # behind the script all is its own
+        *) # behind the script all is its own
+          compopt -o default 2>/dev/null
+          return ;;
       esac
     done
     _neap_offer "$1" "$options"

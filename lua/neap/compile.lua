@@ -103,6 +103,7 @@ end
 --- Takes a file in, and what it requires: "" is the module of the script.
 function Program:add(module, file)
   local source <const> = without_first_comment(read(file))
+  if source:find "^\27" then refuse(file .. " is a binary chunk, not text") end
   local chunk, message = load(source, "@" .. file, "t")
   if not chunk then refuse(message) end
   self.modules[module] = true
