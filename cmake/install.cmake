@@ -43,18 +43,22 @@ install(FILES packaging/neap.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vend
 install(FILES packaging/neap.zsh RENAME _neap
   DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/$<1:\${zsh_folder}>)
 
-# What the new command itself makes of the sources. Under sanitizers nothing is installed.
+# What Lua makes of the sources: the new command, where there is no stock interpreter. Under sanitizers
+# nothing is installed.
 
-if(NEAP_SANITIZE OR CMAKE_CROSSCOMPILING)
+if(NEAP_SANITIZE)
   return()
 endif()
+find_program(NEAP_INTERPRETER NAMES lua5.4 lua-5.4 lua54)
+mark_as_advanced(NEAP_INTERPRETER)
+set(lua $<IF:$<BOOL:${NEAP_INTERPRETER}>,${NEAP_INTERPRETER},$<TARGET_FILE:neap>>)
 
 set(made ${CMAKE_BINARY_DIR}/share)
 set(types ${made}/library)
 add_custom_command(OUTPUT ${types}/neap.lua ${types}/neap/testing.lua
   COMMAND ${CMAKE_COMMAND} -E make_directory ${types}/neap
-  COMMAND neap cmake/types.lua ${types} docs/types/neap.lua ${lua_files}
-  DEPENDS neap cmake/types.lua docs/types/neap.lua ${lua_files}
+  COMMAND ${lua} cmake/types.lua docs/types/neap.lua lua/neap ${types}
+  DEPENDS cmake/types.lua docs/types/neap.lua ${lua_files}
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMENT "Types for lua-language-server" VERBATIM)
 install(DIRECTORY ${types} DESTINATION ${CMAKE_INSTALL_DATADIR}/neap)
 
@@ -65,10 +69,10 @@ add_custom_command(OUTPUT ${made}/man.made
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${made}/man
   COMMAND ${CMAKE_COMMAND} -E make_directory ${made}/man/man1 ${made}/man/man3
   COMMAND ${CMAKE_COMMAND} -E copy docs/neap.1 ${made}/man/man1
-  COMMAND neap cmake/man3.lua src/neap.h ${made}/man/man3
+  COMMAND ${lua} cmake/man3.lua src/neap.h ${made}/man/man3
   COMMAND $<IF:$<BOOL:${NEAP_GZIP}>,${NEAP_GZIP},true> -r9n ${made}/man
   COMMAND ${CMAKE_COMMAND} -E touch ${made}/man.made
-  DEPENDS neap docs/neap.1 cmake/man3.lua src/neap.h
+  DEPENDS docs/neap.1 cmake/man3.lua src/neap.h
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMENT "Manual pages" VERBATIM)
 install(DIRECTORY ${made}/man/ TYPE MAN)
 

@@ -1,6 +1,6 @@
--- The types of neap for lua-language-server: neap types.lua directory types/neap.lua lua/neap/*.lua
--- What is written in C stands in the first file; to it is added what the others have in comments with three
--- dashes: classes, aliases, and functions without their bodies.
+-- The types of neap for lua-language-server: lua types.lua docs/types/neap.lua lua/neap directory
+-- What is written in C stands in the first file; to it is added what the public modules of lua/neap have in
+-- comments with three dashes: classes, aliases, and functions without their bodies.
 
 local function read(file)
   local input <close> = assert(io.open(file))
@@ -12,34 +12,34 @@ local function write(file, text)
   assert(output:write(text))
 end
 
---- What a line declares to a user: a declaration, or nil. `classes` are those known in its file, `exported` the
---- module's public table, `title` its name in the types.
-local function declared(line, comment, classes, exported, title)
+--- What a line declares to a user: a declaration, or nil. `classes` are those known in its file, `title` is the
+--- public module's name in the types.
+local function declared(line, comment, classes, title)
   local class = comment:find "%-%-%-@class" and line:match "^local ([%a_]+) = "
   if class then
     classes[class] = true
     return ("local %s = {}"):format(class)
   end
   local name, arguments = line:match "^function M%.([%a_]+)(%b())"
-  if name then return exported[name] ~= nil and ("function %s.%s%s end"):format(title, name, arguments) or nil end
+  if name then return ("function %s.%s%s end"):format(title, name, arguments) end
   local owner, method
   owner, method, arguments = line:match "^function ([%a_]+):([%a_]+)(%b())"
   if owner and classes[owner] and not method:find "^__" then
     return ("function %s:%s%s end"):format(owner, method, arguments)
   end
   local constant, value = line:match '^M%.([%u_]+) = (".*")$'
-  if constant and exported[constant] then return ("%s.%s = %s"):format(title, constant, value) end
+  if constant then return ("%s.%s = %s"):format(title, constant, value) end
   if line == "" and (comment:find "%-%-%-@class" or comment:find "%-%-%-@alias") then return "" end
   return nil
 end
 
-local function extract(file, exported, title)
+local function extract(file, title)
   local found, classes, comment = {}, {}, ""
   for line in (read(file) .. "\n"):gmatch "(.-)\n" do
     if line:find "^%-%-%-" then
       comment = comment .. line .. "\n"
     else
-      local declaration = declared(line, comment, classes, exported, title)
+      local declaration = declared(line, comment, classes, title)
       if declaration then found[#found + 1] = comment .. declaration .. (declaration ~= "" and "\n" or "") end
       comment = ""
     end
@@ -47,19 +47,19 @@ local function extract(file, exported, title)
   return found
 end
 
-local function append(list, more)
-  table.move(more, 1, #more, #list + 1, list)
+--- The modules whose functions are neap's own, as its first module names them.
+local function public_modules(folder)
+  local list = read(folder .. "/init.lua"):match "for _, module in ipairs (%b{}) do"
+  return assert(list, "init.lua has no list of modules"):gmatch '"(.-)"'
 end
 
-local directory, first = ...
-local neap, testing = { read(first) }, { "---@meta neap.testing\n\n---@class neap.testing\nlocal testing = {}\n" }
-for _, file in ipairs { select(3, ...) } do
-  if file:find "/testing%.lua$" then
-    append(testing, extract(file, require "neap.testing", "testing"))
-  elseif not file:find "/init%.lua$" then
-    append(neap, extract(file, require "neap", "neap"))
-  end
+local by_hand, sources, directory = ...
+local parts = { read(by_hand) }
+for module in public_modules(sources) do
+  for _, part in ipairs(extract(("%s/%s.lua"):format(sources, module), "neap")) do parts[#parts + 1] = part end
 end
-neap[#neap + 1], testing[#testing + 1] = "return neap\n", "return testing\n"
-write(directory .. "/neap.lua", table.concat(neap, "\n"))
-write(directory .. "/neap/testing.lua", table.concat(testing, "\n"))
+write(directory .. "/neap.lua", table.concat(parts, "\n") .. "\nreturn neap\n")
+
+local head = "---@meta neap.testing\n\n---@class neap.testing\nlocal testing = {}\n\n"
+local testing = extract(sources .. "/testing.lua", "testing")
+write(directory .. "/neap/testing.lua", head .. table.concat(testing, "\n") .. "\nreturn testing\n")
