@@ -143,10 +143,11 @@ describe("a compiled program", function()
     assert_prints("750\n", dir:shell 'umask 027 && "$NEAP" compile app.lua -o app && stat -c %a app')
   end))
 
-  it("replaces one that runs", with({ ["app.lua"] = "io.read() print 'old'" }, function(dir)
+  it("replaces one that runs", with({ ["app.lua"] = "io.open('runs', 'w') io.read() print 'old'" }, function(dir)
     compile(dir)
     dir:write("new.lua", "print 'new'")
     assert_prints("new\nold\n", dir:shell [[mkfifo go; ./app <go & exec 3>go
+      until [ -e runs ]; do sleep 0.01; done
       "$NEAP" compile new.lua -o app && ./app; echo >&3; wait]])
   end))
 end)

@@ -12,7 +12,8 @@
 #include <uv.h>
 
 struct slot {
-  char mark[16]; /* by which the slot is found in the file of the executable, where it stands once */
+  char
+      mark[16]; /* by which the slot is found in the file of the executable, where it stands once */
   uint64_t offset, length;
 };
 
@@ -31,11 +32,23 @@ static void read_slot(struct slot *copy) {
   for (size_t i = 0; i < sizeof slot; i++) ((char *)copy)[i] = ((const volatile char *)&slot)[i];
 }
 
-bool bundle_is_here(void) { return slot.length != 0; }
+bool bundle_is_here(void) {
+  return slot.length != 0;
+}
 
 /* --- reading and writing files: 0 or an errno --- */
 
-static int executable_path(char *path, size_t size) { return -uv_exepath(path, &size); }
+/* Linux knows the very file that runs, even one that was replaced meanwhile. */
+static int open_executable(int *fd) {
+  char path[PATH_MAX];
+  size_t size = sizeof path;
+  *fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  if (*fd >= 0) return 0;
+  int error = -uv_exepath(path, &size);
+  if (error) return error;
+  *fd = open(path, O_RDONLY | O_CLOEXEC);
+  return *fd < 0 ? errno : 0;
+}
 
 static int read_bytes(int fd, char *bytes, size_t length, uint64_t offset) {
   while (length > 0) {
@@ -60,12 +73,9 @@ static int write_bytes(int fd, const char *bytes, size_t length) {
 
 /* Reads [length] bytes of this executable, or all of it. The caller frees them, also after an error. */
 static int read_executable(struct image *image, uint64_t offset, uint64_t length) {
-  char path[PATH_MAX];
   struct stat info;
-  int error = executable_path(path, sizeof path);
+  int fd, error = open_executable(&fd);
   if (error) return error;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return errno;
   if (fstat(fd, &info)) error = errno;
   uint64_t size = error ? 0 : (uint64_t)info.st_size;
   if (!error && (offset > size || length > size - offset)) error = ENODATA;
@@ -128,7 +138,8 @@ static const char *push_string(lua_State *L, const char *from, const char *end) 
 }
 
 static int lost(lua_State *L) {
-  return luaL_error(L, "the program has lost its Lua files: was this executable stripped or truncated?");
+  return luaL_error(
+      L, "the program has lost its Lua files: was this executable stripped or truncated?");
 }
 
 /* (image): the table of modules; the script stands in it under "". */
@@ -191,7 +202,8 @@ static bool fill_slot(struct image *image, uint64_t length) {
   char *found = memmem(image->bytes, image->length, filled.mark, sizeof filled.mark);
   if (!found) return false;
   size_t rest = image->length - (size_t)(found - image->bytes) - 1;
-  if (rest < sizeof filled || memmem(found + 1, rest, filled.mark, sizeof filled.mark)) return false;
+  if (rest < sizeof filled || memmem(found + 1, rest, filled.mark, sizeof filled.mark))
+    return false;
   filled.offset = image->length;
   filled.length = length;
   memcpy(found, &filled, sizeof filled);
@@ -209,8 +221,8 @@ static int write_program(int fd, const struct image *image, const char *files, s
 }
 
 /* Writes beside [output] first, so that what was there stays until all is well. [draft] is a name to make. */
-static int replace_output(const char *output, char *draft, const struct image *image, const char *files,
-                          size_t length) {
+static int replace_output(const char *output, char *draft, const struct image *image,
+                          const char *files, size_t length) {
   int fd = mkstemp(draft);
   if (fd < 0) return errno;
   int error = write_program(fd, image, files, length);
