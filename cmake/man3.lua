@@ -129,10 +129,11 @@ local function names_of_functions(items)
 end
 
 local function section(item)
-  local heading = item.prose and item.prose:match "^%s*%-%-%-%s*(.-)%s*%-%-%-$"
-  if heading then return ".Ss " .. heading:sub(1, 1):upper() .. escape(heading:sub(2)) .. "\n" end
   local declared = #item.declarations > 0 and literal(table.concat(item.declarations, "\n")) or ""
-  return declared .. body(item.prose or "")
+  local heading, text = (item.prose or ""):match "^%s*%-%-%- ([^\n]-) %-%-%-(.*)$"
+  if not heading then return declared .. body(item.prose or "") end
+  heading = heading:gsub("^%l", string.upper)
+  return ".Ss " .. escape(heading) .. "\n" .. (declared .. body(text)):gsub("^%.Pp\n", "")
 end
 
 local TITLE <const> = [[
