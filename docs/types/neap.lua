@@ -513,6 +513,10 @@ neap.IncompleteReadError = {}
 ---@overload fun(message: any): neap.LimitOverrunError
 neap.LimitOverrunError = {}
 
+---@class neap.LimitError: neap.Error
+---@overload fun(message: any): neap.LimitError
+neap.LimitError = {}
+
 ---@class neap.QueueEmpty: neap.Error
 ---@overload fun(message: any): neap.QueueEmpty
 neap.QueueEmpty = {}
