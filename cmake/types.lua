@@ -29,6 +29,8 @@ local function declared(line, comment, classes, title)
   end
   local constant, value = line:match '^M%.([%u_]+) = (".*")$'
   if constant then return ("%s.%s = %s"):format(title, constant, value) end
+  local typed = comment:find "%-%-%-@type" and line:match "^M%.([%a_]+) = core%."
+  if typed then return ("%s.%s = nil"):format(title, typed) end
   if line == "" and (comment:find "%-%-%-@class" or comment:find "%-%-%-@alias") then return "" end
   return nil
 end
