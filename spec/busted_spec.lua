@@ -70,9 +70,9 @@ local neap = require "neap"
 neap.sleep(0.001) -- the body of a file may await
 describe("the second file", function()
   neap.sleep(0.001)
-  it("has the same loop", function()
+  it("has the same loop, and coroutines that await", function()
     assert.equal(neap.get_event_loop(), require "neap".get_running_loop())
-    neap.sleep(0.001)
+    assert.equal(1, coroutine.wrap(function() neap.sleep(0.001) coroutine.yield(1) end)())
   end)
 end)
 ]]
@@ -92,6 +92,12 @@ it("leaves a server", function() kept[2] = assert(neap.start_server(print, "127.
 it("leaves an error", function() neap.create_task(error, "a second wolf", 0) neap.sleep(0.001) end)
 it("fails and leaves a task", function() neap.create_task(neap.sleep, 3600) error "a third wolf" end)
 it("leaves nothing", function() neap.sleep(0) end)
+describe("of two that share a task", function()
+  lazy_setup(function() kept[3] = neap.create_task(neap.sleep, 3600) end)
+  lazy_teardown(function() kept[3]:kill() end)
+  it("one leaves another", function() neap.create_task(neap.sleep, 3600) end)
+  it("the other finds it", function() assert.is_false(kept[3]:done()) end)
+end)
 ]]
 
 FILES["file_leaks_spec.lua"] = [[
@@ -121,9 +127,15 @@ it("was cleaned up after", function() assert.equal("finally after after after", 
 FILES["swallows_spec.lua"] = [[
 local neap = require "neap"
 insulate("inside", function()
-  it("swallows", function() while true do pcall(neap.sleep, 1) end end)
+  it("swallows", function()
+    _G.of_the_inside = true
+    while true do pcall(neap.sleep, 1) end
+  end)
 end)
-it("comes after", function() neap.sleep(0) end)
+it("comes after, outside", function()
+  neap.sleep(0)
+  assert.is_nil(_G.of_the_inside)
+end)
 ]]
 
 FILES["seed_spec.lua"] = [[
@@ -352,7 +364,7 @@ describe("neap test and stock busted", function()
   it("run several files on one loop", function() assert_ends(1, "6, 2, 2, 2", "files") end)
 
   it("fail a spec that leaves something behind, and blame no other", function()
-    local result = assert_ends(1, "6, 0, 8, 0", "leaks")
+    local result = assert_ends(1, "8, 0, 9, 0", "leaks")
     assert_says(result, "leaks_spec.lua:4: the spec left behind: 1 tasks", "<Task 'the sleeper' pending",
       "waits in sleep> made at leaks_spec.lua:4", "leaks_spec.lua:5: the spec left behind: 1 tasks",
       "leaks_spec.lua:5: the spec left errors that nobody read: see stderr", "a lost wolf",

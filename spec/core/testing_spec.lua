@@ -74,10 +74,14 @@ describe("wait_all_blocked", function()
     local loop, log = neap.get_running_loop(), {}
     loop:call_soon(function() loop:call_soon(function() log[#log + 1] = "soon" end) end)
     loop:call_later(0, function() log[#log + 1] = "due" end)
+    neap.create_task(function()
+      local slept <const> = neap.sleep(0, "slept")
+      log[#log + 1] = slept
+    end)
     local later = loop:call_later(1e-6, function() log[#log + 1] = "later" end)
     wait_all_blocked()
     table.sort(log)
-    assert.same({ "due", "soon" }, log)
+    assert.same({ "due", "slept", "soon" }, log)
     later:cancel()
   end)
 
@@ -145,6 +149,38 @@ describe("wait_all_blocked", function()
     assert.equal(20, answers)
     client:cancel()
     pcall(client.await, client)
+  end)
+
+  -- The other process notes the time before and behind each byte that it sends. Where it was held up for too long, it
+  -- was right to go on.
+  it("begins its cushion anew when something comes that wakes nobody", function()
+    local program, system = require "spec.support.program", require "system"
+    local cushion <const>, connected = 0.15, neap.Event()
+    local server <close> = assert(neap.start_server(function(stream)
+      connected:set()
+      stream:read(1000)
+    end, "127.0.0.1", 0))
+    local child = program.start { program.neap, "-e", ([[
+      local neap, system = require "neap", require "system"
+      local stream <close> = assert(neap.open_connection("127.0.0.1", %d))
+      for _ = 1, 20 do
+        local before = system.monotime()
+        stream:write "x"
+        print(before, system.monotime())
+        neap.sleep(0.01)
+      end
+      stream:read "a"
+    ]]):format(server.port) }
+    connected:wait()
+    wait_all_blocked(cushion)
+    local now, last, was_held_up = system.monotime(), nil, false
+    server:close(0)
+    server:wait_closed()
+    for before, behind in child:finish().stdout:gmatch "(%S+)%s+(%S+)" do
+      was_held_up = was_held_up or last and behind - last >= cushion / 2
+      last = tonumber(before)
+    end
+    assert.is_true(was_held_up or now - last >= cushion)
   end)
 
   it("is no deadlock, and sees none", function()
