@@ -1,6 +1,7 @@
 --- What a restricted script sees. Runs once, before any script: takes from the globals all that is not named
 --- here, and returns the globals of neap's own files, which no script can reach.
 local tools <const>, options <const> = ...
+local error <const>, ipairs <const>, loadfile <const>, pairs <const>, type <const> = error, ipairs, loadfile, pairs, type
 
 -- By library. What Lua, or neap, gets one day is not here, and so is not there.
 local SEEN <const> = {
@@ -80,11 +81,11 @@ local modules <const> = {}
 for _, name in ipairs(options.modules) do modules[name] = true end
 
 local seen_package <const> = { path = options.path, config = package.config, loaded = package.loaded, preload = {} }
-local searchpath <const>, loadfile <const>, error <const> = package.searchpath, loadfile, error
+local searchpath <const> = package.searchpath
 
 local function search_preload(name)
   local loader = seen_package.preload[name]
-  if loader == nil then return ("no field package.preload['%s']"):format(name) end
+  if loader == nil then return "no field package.preload['" .. name .. "']" end
   return loader, ":preload:"
 end
 
@@ -98,7 +99,7 @@ local function search_file(name)
   local path, message = searchpath(name, options.path)
   if not path then return message end
   local loader, failure = loadfile(path, "t")
-  if not loader then error(("error loading module '%s' from file '%s':\n\t%s"):format(name, path, failure), 0) end
+  if not loader then error("error loading module '" .. name .. "' from file '" .. path .. "':\n\t" .. failure, 0) end
   return loader, path
 end
 

@@ -11,6 +11,7 @@
 #include "core/embedded.h"
 #include "core/exit.h"
 #include "core/library.h"
+#include "core/limits.h"
 #include "core/require.h"
 #include "core/runtime.h"
 #include "core/sandbox.h"
@@ -34,6 +35,7 @@ static int load_embedded(lua_State *L) {
   if (restrict_push_globals(L)) lua_setupvalue(L, -2, 1);
   lua_pushstring(L, module->name);
   lua_call(L, 1, 1);
+  limits_begin_anew(runtime_get(L)); /* loading neap is not the script's work */
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, module->name);
   return 1;

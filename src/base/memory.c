@@ -23,15 +23,11 @@ static void free_unused(struct memory *memory) {
 
 void memory_let_go(struct memory *memory) {
   memory->let_go = true;
-  memory->reclaim = NULL;
   free_unused(memory);
 }
 
 bool memory_charge(struct memory *memory, size_t size) {
-  if (!memory_allows(memory, size)) {
-    if (memory->reclaim) memory->reclaim(memory->owner);
-    if (!memory_allows(memory, size)) return false;
-  }
+  if (!memory_allows(memory, size)) return false;
   memory->used += size;
   return true;
 }

@@ -13,10 +13,6 @@ struct memory {
   bool binding;  /* what would pass the limit is refused now; otherwise it is only counted */
   bool let_go;   /* by its owner */
   size_t blocks;
-
-  /* Asked, once, when the limit refuses a block: it may free others. NULL: nobody can. */
-  void (*reclaim)(void *owner);
-  void *owner;
 };
 
 /* An account without a limit, or NULL without memory. */

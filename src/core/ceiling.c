@@ -1,7 +1,7 @@
 /* Near the limit garbage must go before it is reached: buffers of the C library of Lua, and blocks of neap's
  * own, cause no collection when they are refused. So there is a mark below the limit at which the next new
  * object of Lua's is refused once: Lua then collects all garbage (without running finalizers), and asks
- * again. The same trick frees what it can when a block of neap's own is refused. */
+ * again. The same trick frees what it can when a large block of neap's own is refused. */
 #include "core/ceiling.h"
 
 #include <stdbool.h>
@@ -10,7 +10,10 @@
 #include "core/limits.h"
 #include "core/runtime.h"
 
-enum { RESERVE = 64 * 1024 };
+enum {
+  RESERVE = 64 * 1024,  /* more, for the end */
+  RESERVED_PART = 32,   /* of the limit: what is left to others than new objects */
+};
 
 struct ceiling {
   struct neap *rt;
@@ -29,19 +32,21 @@ static void move_mark(struct ceiling *c, size_t used) {
   c->mark = used < limit / 2 ? first_mark(limit) : used + (limit - used) / 2;
 }
 
-/* Whether a new object must wait for a collection. */
-static bool wants_collection(struct ceiling *c, size_t used) {
+/* Whether a new object is refused: until garbage has been collected; or in any case, where what is left is so
+ * little that collecting would be all that is done. */
+static bool refuses_object(struct ceiling *c, size_t used) {
   if (used <= c->mark) return false;
   c->asked = !c->asked;
-  if (!c->asked) move_mark(c, used);
-  return c->asked;
+  if (c->asked) return true;
+  move_mark(c, used);
+  return used > c->memory->limit - c->memory->limit / RESERVED_PART;
 }
 
 /* Lua tells the type of a new object in place of the size before; buffers and arrays have none. */
 static bool allows(struct ceiling *c, bool is_object, size_t more) {
   struct memory *memory = c->memory;
   if (!memory->binding) return true;
-  if (memory_allows(memory, more)) return !is_object || !wants_collection(c, memory->used + more);
+  if (memory_allows(memory, more) && !(is_object && refuses_object(c, memory->used + more))) return true;
   limits_look_soon(c->rt);
   return false;
 }
@@ -61,16 +66,17 @@ static int make_table(lua_State *L) {
 }
 
 /* On the main coroutine, whatever runs: user code does not. */
-static void reclaim(void *owner) {
-  struct ceiling *c = owner;
-  lua_State *L = c->rt->L;
-  if (!lua_checkstack(L, 2)) return;
+bool ceiling_reclaim(struct neap *rt) {
+  struct ceiling *c = rt->ceiling;
+  lua_State *L = rt->L;
+  if (!c || !rt->memory->binding || !lua_checkstack(L, 2)) return false;
   c->mark = 0;
   c->asked = false;
   lua_pushcfunction(L, make_table);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
   c->asked = false;
   move_mark(c, c->memory->used);
+  return true;
 }
 
 static size_t lua_bytes(lua_State *L) {
@@ -84,8 +90,6 @@ void ceiling_open(lua_State *L, struct neap *rt, size_t limit) {
   c->before = lua_getallocf(L, &c->before_ud);
   rt->memory->used += lua_bytes(L);
   rt->memory->limit = limit;
-  rt->memory->owner = c;
-  rt->memory->reclaim = reclaim;
   rt->ceiling = c;
   lua_setallocf(L, allocate, c);
 }
@@ -100,7 +104,6 @@ void ceiling_close(struct neap *rt) {
   void *ud;
   if (!c) return;
   rt->memory->binding = false;
-  rt->memory->reclaim = NULL;
   if (lua_getallocf(rt->L, &ud) != allocate || ud != c) return;
   rt->memory->used -= lua_bytes(rt->L);
   lua_setallocf(rt->L, c->before, c->before_ud);

@@ -5,12 +5,17 @@
 #define NEAP_CORE_CEILING_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct neap;
 
 /* Sets the limit. May raise for want of memory. */
 void ceiling_open(lua_State *L, struct neap *rt, size_t limit);
+
+/* A block was refused: collects garbage, where that can help. Lua values that C alone holds may go: it is for
+ * places where Lua itself might collect. Cannot raise. */
+bool ceiling_reclaim(struct neap *rt);
 
 /* The tasks are being ended: for that there is some more. */
 void ceiling_raise(struct neap *rt);

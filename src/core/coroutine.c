@@ -103,6 +103,7 @@ static bool is_resumable(lua_State *co) {
  * fails is closed, under the scopes that it opened. */
 static int run(lua_State *L, struct neap *rt, lua_State *co, int index, int nargs, bool closes) {
   int results;
+  if (rt->limits) limits_enter(L, rt);
   struct task *task = is_resumable(co) ? rt->current : NULL;
   lua_State *active = rt->active;
   bool barrier = rt->barrier;
@@ -229,8 +230,8 @@ static int l_wrap(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   runtime_push(L);
   lua_State *co = lua_newthread(L);
-  limits_push_guard(runtime_of(L), co);
   lua_pushvalue(L, 1);
+  limits_guard(L, runtime_of(L));
   lua_xmove(L, co, 1);
   lua_pushcclosure(L, l_wrapped, 2);
   return 1;

@@ -35,11 +35,6 @@ struct limits {
 
 static const char error_key;
 
-static struct limits *limits_of(lua_State *L) {
-  struct neap *rt = runtime_get(L);
-  return rt ? rt->limits : NULL;
-}
-
 /* --- steps --- */
 
 static void on_count(lua_State *L, lua_Debug *ar);
@@ -68,10 +63,10 @@ static void judge(struct limits *limits) {
     limits->excess = TOO_LONG;
 }
 
-/* In a hook the running function is at level 0. */
+/* In a hook the running function is at level 0: [ar] tells of it. */
 static void push_where(lua_State *L, lua_Debug *ar) {
-  lua_getinfo(L, "Sl", ar);
-  if (ar->currentline > 0 && !error_is_own(ar))
+  if (ar) lua_getinfo(L, "Sl", ar);
+  if (ar && ar->currentline > 0 && !error_is_own(ar))
     lua_pushfstring(L, "%s:%d: ", ar->short_src, ar->currentline);
   else
     error_where(L);
@@ -118,8 +113,13 @@ static void on_count(lua_State *L, lua_Debug *ar) {
   note_step(rt, limits);
   limits->counted += lua_gethookcount(L);
   if (limits->excess == WITHIN) judge(limits);
+  if (!limits_hooked(L)) return; /* the watchdog stands in for the hook */
   set_interval(L, limits->excess == WITHIN ? limits->interval : 1);
   if (limits->excess != WITHIN && !is_spared(L, limits, ar)) raise_excess(L, limits, ar);
+}
+
+void limits_begin_anew(struct neap *rt) {
+  if (rt->limits) rt->limits->step--;
 }
 
 void limits_look_soon(struct neap *rt) {
@@ -128,6 +128,17 @@ void limits_look_soon(struct neap *rt) {
 }
 
 bool limits_hooked(lua_State *L) { return lua_gethook(L) == on_count; }
+
+/* Each coroutine counts for as many instructions as may go by in it unseen. */
+void limits_enter(lua_State *L, struct neap *rt) {
+  struct limits *limits = rt->limits;
+  if (!limits || !limits->binding || !limits->interval) return;
+  note_step(rt, limits);
+  limits->counted += limits->interval;
+  if (limits->excess == WITHIN) return;
+  set_interval(L, 1);
+  raise_excess(L, limits, NULL);
+}
 
 static bool is_over(struct neap *rt) {
   struct limits *limits = rt->limits;
@@ -176,25 +187,28 @@ static int guarded_ended(lua_State *L, int status, lua_KContext context) {
   return status == LUA_OK || status == LUA_YIELD ? lua_gettop(L) : lua_error(L);
 }
 
-/* What a coroutine runs. One that dies in a hook keeps its hooks switched off, and its <close> variables
- * would then run unwatched: so the function is called protected, and its error passed on. Each coroutine
- * counts for as many instructions as may go by in it unseen. */
+/* What a coroutine runs: its upvalue is the function. A coroutine that dies in a hook keeps its hooks
+ * switched off, and its <close> variables would then run unwatched: so the function is called protected, and
+ * its error passed on. */
 static int run_guarded(lua_State *L) {
-  struct limits *limits = limits_of(L);
-  if (limits) limits->counted += limits->interval;
+  struct neap *rt = runtime_get(L);
+  if (rt) limits_enter(L, rt);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
   int status = lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, guarded_ended);
   return guarded_ended(L, status, 0);
 }
 
-void limits_push_guard(struct neap *rt, lua_State *co) {
-  if (rt->limits && rt->limits->interval) lua_pushcfunction(co, run_guarded);
+void limits_guard(lua_State *L, struct neap *rt) {
+  if (rt->limits && rt->limits->interval) lua_pushcclosure(L, run_guarded, 1);
 }
 
+/* coroutine.create(fn) */
 static int l_create(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_State *co = lua_newthread(L);
-  lua_pushcfunction(co, run_guarded);
   lua_pushvalue(L, 1);
+  lua_pushcclosure(L, run_guarded, 1);
   lua_xmove(L, co, 1);
   return 1;
 }

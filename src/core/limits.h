@@ -57,7 +57,14 @@ void limits_refuse_restricted(lua_State *L, struct neap *rt, const char *call);
 /* Whether the only hook of [L] is the one that counts. */
 bool limits_hooked(lua_State *L);
 
-/* Pushes on the new coroutine [co] what must lie below its function: nothing without a limit of steps. */
-void limits_push_guard(struct neap *rt, lua_State *co);
+/* Where steps have a limit: the function on top, which a coroutine is to run, is replaced by one that runs it
+ * so that it can be stopped. */
+void limits_guard(lua_State *L, struct neap *rt);
+
+/* [L] is to run a coroutine, or begins as one: raises if the step is over its limit. */
+void limits_enter(lua_State *L, struct neap *rt);
+
+/* The running step gets its whole limit again. */
+void limits_begin_anew(struct neap *rt);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ceiling.h"
 #include "core/debug.h"
 #include "core/error.h"
 #include "core/runtime.h"
@@ -129,6 +130,7 @@ void *op_begin_in(lua_State *L, struct neap *rt, const struct op_kind *kind) {
   op_reap(rt, task);
   luaL_checkstack(L, 8, NULL);
   struct op *op = pool_alloc(&rt->pool, kind->size);
+  if (!op && ceiling_reclaim(rt)) op = pool_alloc(&rt->pool, kind->size);
   if (!op) luaL_error(L, "%s: not enough memory", kind->name);
   memset(op, 0, kind->size);
   op->kind = kind;

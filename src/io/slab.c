@@ -1,5 +1,6 @@
 #include "io/slab.h"
 
+#include "core/ceiling.h"
 #include "core/runtime.h"
 
 enum { SLAB_BYTES = 512 * 1024, ROOM_LEAST = 16 * 1024, ROOM_MOST = 64 * 1024 };
@@ -27,6 +28,7 @@ static void empty(struct slab *slab) {
 
 uv_buf_t slab_room(struct slab *slab) {
   if (!slab->bytes) slab->bytes = memory_alloc(slab->rt->memory, SLAB_BYTES);
+  if (!slab->bytes && ceiling_reclaim(slab->rt)) slab->bytes = memory_alloc(slab->rt->memory, SLAB_BYTES);
   if (!slab->bytes) return uv_buf_init(NULL, 0);
   if (slab->poll != slab->rt->last_poll) empty(slab);
   size_t room = SLAB_BYTES - slab->used;
