@@ -32,6 +32,9 @@ enum {
 
 static const char runtime_key;
 
+/* That this thread runs; of several, one inside the other, the last that was begun. */
+static _Thread_local struct neap *innermost;
+
 /* --- the ready queue --- */
 
 /* libuv's timers run before its poll, which must not block now. */
@@ -302,6 +305,10 @@ static bool is_over(struct neap *rt, struct future *until) {
 /* Returns false without Lua stack for it. */
 static bool enter(struct neap *rt) {
   if (!lua_checkstack(rt->L, 40)) return false;
+  if (!rt->running) {
+    rt->outer = innermost;
+    innermost = rt;
+  }
   rt->running = true;
   rt->asleep = false;
   rt->thread = pthread_self();
@@ -314,7 +321,10 @@ static bool enter(struct neap *rt) {
 static enum run_result leave(struct neap *rt, bool was_running, enum run_result result) {
   rt->running = was_running;
   rt->asleep = !was_running && rt->driver;
-  if (!was_running) port_leave(rt);
+  if (!was_running) {
+    innermost = rt->outer;
+    port_leave(rt);
+  }
   limits_bind(rt, was_running);
   watchdog_note(rt, was_running);
   return result;
@@ -401,11 +411,17 @@ int64_t runtime_wait(struct neap *rt) {
 
 void runtime_push(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &runtime_key); }
 
-struct neap *runtime_get(lua_State *L) {
+static struct neap *look_up(lua_State *L) {
   runtime_push(L);
   struct neap *rt = lua_touserdata(L, -1);
   lua_pop(L, 1);
   return rt;
+}
+
+/* The registry costs as much as all else that the beginning of an operation does. */
+struct neap *runtime_get(lua_State *L) {
+  struct neap *rt = innermost;
+  return rt && rt->active == L ? rt : look_up(L);
 }
 
 static void on_timer_closed(uv_handle_t *handle) { memory_free(handle); }

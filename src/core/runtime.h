@@ -1,5 +1,5 @@
 /* The runtime: one Lua state, one libuv loop, one thread. Everything of neap hangs on this
- * struct; there are no globals. */
+ * struct; there are no globals, but for one in each thread that says which runtime it runs. */
 #ifndef NEAP_CORE_RUNTIME_H
 #define NEAP_CORE_RUNTIME_H
 
@@ -102,6 +102,7 @@ struct neap {
   struct task *main;       /* who gets DeadlockError: what a run was started for */
   struct task *body;       /* the script's, in the neap command: a run in it awaits */
   bool running;            /* inside runtime_run */
+  struct neap *outer;      /* then: the runtime, if any, inside a run of which that is */
   bool asleep;             /* inside a uv_run that may block: what becomes ready must end that */
   bool poll_expired;       /* the last such uv_run was ended by its time */
   bool stop;               /* asked for by loop:stop */
