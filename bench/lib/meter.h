@@ -23,6 +23,13 @@ static inline double meter_cpu_s(void) {
   return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* Seconds that have passed since some moment. */
+static inline double meter_wall_s(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 /* A line of /proc/self/status in bytes: [key] is "VmRSS" (resident now) or
  * "VmHWM" (the most that ever was). */
 static inline double meter_status_bytes(const char *key) {

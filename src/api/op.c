@@ -103,7 +103,7 @@ static struct known_kind *add_kind(lua_State *L, struct neap *rt, const neap_op_
 }
 
 /* The kind that was used last is the first to be looked at. */
-static struct known_kind *know(lua_State *L, struct neap *rt, const neap_op_kind *kind) {
+static struct known_kind *find_kind(lua_State *L, struct neap *rt, const neap_op_kind *kind) {
   struct host_kind **link = &rt->port->kinds;
   while (*link && ((struct known_kind *)*link)->host != kind) link = &(*link)->next;
   struct host_kind *found = *link;
@@ -112,6 +112,11 @@ static struct known_kind *know(lua_State *L, struct neap *rt, const neap_op_kind
   found->next = rt->port->kinds;
   rt->port->kinds = found;
   return (struct known_kind *)found;
+}
+
+static struct known_kind *know(lua_State *L, struct neap *rt, const neap_op_kind *kind) {
+  struct known_kind *last = (struct known_kind *)rt->port->kinds;
+  return last && last->host == kind ? last : find_kind(L, rt, kind);
 }
 
 void *neap_begin(lua_State *L, const neap_op_kind *kind) {

@@ -13,6 +13,8 @@
 /* Under the virtual clock a task that polls for time to pass would do so for ever. */
 enum { SPIN_TURNS = 10000000 };
 
+enum { PUSH_SLOTS = 8 }; /* of Lua's stack, for what pushes an op's results */
+
 static void drop(struct neap *rt, struct op *op) {
   bool lasting = op->kind->lasting;
   if (op->kind->drop) op->kind->drop(rt, op);
@@ -125,10 +127,15 @@ static struct task *check_awaiting(lua_State *L, struct neap *rt, const char *na
   return task;
 }
 
+/* Lua gives each C function more than that to begin with. */
+static void reserve_slots(lua_State *L) {
+  if (lua_gettop(L) > LUA_MINSTACK - PUSH_SLOTS) luaL_checkstack(L, PUSH_SLOTS, NULL);
+}
+
 void *op_begin_in(lua_State *L, struct neap *rt, const struct op_kind *kind) {
   struct task *task = check_awaiting(L, rt, kind->name);
-  op_reap(rt, task);
-  luaL_checkstack(L, 8, NULL);
+  if (task->op) op_reap(rt, task);
+  reserve_slots(L);
   struct op *op = pool_alloc(&rt->pool, kind->size);
   if (!op && ceiling_reclaim(rt)) op = pool_alloc(&rt->pool, kind->size);
   if (!op) luaL_error(L, "%s: not enough memory", kind->name);
