@@ -25,7 +25,8 @@ static void forget_freed(const struct neap_port *port) {
 }
 
 bool port_was_freed(const struct neap_port *port) {
-  for (int i = 0; i < REMEMBERED; i++)
+  unsigned count = atomic_load_explicit(&freed_count, memory_order_relaxed);
+  for (unsigned i = 0; i < count && i < REMEMBERED; i++)
     if (atomic_load_explicit(&freed[i], memory_order_relaxed) == (uintptr_t)port) return true;
   return false;
 }
