@@ -5,7 +5,7 @@ usage: bench/run [--quick] [--peers] [row ...]
   --quick   a tenth of the work: a rough answer in well under a minute
   --peers   also asyncio, uvloop, Node, Go, luv and cqueues, those that are here
   row       only these rows, of: switch spawn sleepers timers cancel queue locks memory
-            echo start
+            echo start host post
 
 NEAP_BIN is the neap to measure (build/release/neap).
 ]]
@@ -84,7 +84,7 @@ local samples, failures = {}, {}
 print_machine(plan)
 report.header()
 for _, row in ipairs(options.rows) do
-  samples[row.name] = measure.row(plan, row.name, list, failures)
+  samples[row.name] = measure.row(plan, row, list, failures)
   report.row(row, samples[row.name])
 end
 if #peers > 0 then report.peers(options.rows, samples, peers) end

@@ -6,7 +6,8 @@ local shell = require "shell"
 
 local contestants = {}
 
-local cc_flags = "-O2 -Wall -Wextra"
+local cc_flags = "-O2 -Wall -Wextra -pthread"
+local module_flags = "-shared -fPIC -Isrc "
 
 local function exists(path)
   local file = io.open(path)
@@ -16,7 +17,11 @@ end
 
 -- Compiles `source` to `target` unless that is newer than all that it is made of.
 local function compile(source, target, flags)
-  if shell.ok(("test %s -nt %s && test %s -nt bench/lib/meter.h"):format(target, source, target)) then return end
+  local newer = {}
+  for i, file in ipairs {source, "bench/lib/meter.h", "bench/lib/worker.h", "src/neap.h"} do
+    newer[i] = ("test %s -nt %s"):format(target, file)
+  end
+  if shell.ok(table.concat(newer, " && ")) then return end
   local cc = os.getenv("CC") or "cc"
   assert(os.execute(("%s %s -o %s %s %s"):format(cc, cc_flags, target, source, flags)), "cannot build " .. source)
 end
@@ -30,16 +35,19 @@ local function library_flags()
   error("pkg-config finds no Lua 5.4 and libuv")
 end
 
--- Builds the floors, the load and the Lua module that reads malloc's count.
+-- Builds the floors, the load and the Lua modules.
 function contestants.build()
   local flags = library_flags()
-  for _, row in ipairs {"switch", "spawn", "sleepers", "timers", "queue", "echo"} do
+  for _, row in ipairs {"switch", "spawn", "sleepers", "timers", "queue", "echo", "host", "post"} do
     compile(("bench/floor/%s.c"):format(row), "build/bench/floor_" .. row, flags)
+  end
+  for _, row in ipairs {"host", "post"} do
+    compile(("bench/neap/%s_calls.c"):format(row), ("build/bench/%s_calls.so"):format(row), module_flags .. flags)
   end
   for _, load in ipairs {"echo", "start"} do
     compile(("bench/load/%s.c"):format(load), "build/bench/load_" .. load, "")
   end
-  compile("bench/lib/malloc_bytes.c", "build/bench/malloc_bytes.so", "-shared -fPIC " .. flags)
+  compile("bench/lib/malloc_bytes.c", "build/bench/malloc_bytes.so", module_flags .. flags)
 end
 
 function contestants.floor()

@@ -49,21 +49,22 @@ end
 
 -- The command lines that make up `row` for a contestant.
 local function command_lines(plan, row, contestant)
-  local command, lines = contestant.command(row), {}
+  local command, lines = contestant.command(row.name), {}
+  local program = row.threads and "" or plan.program
   if not command then return lines end
-  if row == "echo" then
+  if row.name == "echo" then
     for _, bytes in ipairs(echo_bytes) do
       lines[#lines + 1] = ("%sbuild/bench/load_echo %d %d %g %s%s"):format(
-        plan.load, bytes, connections, plan.echo_s, plan.program, command)
+        plan.load, bytes, connections, plan.echo_s, program, command)
     end
-  elseif row == "start" then
-    lines[1] = ("%sbuild/bench/load_start %d %s"):format(plan.program, starts_per_round, command)
+  elseif row.name == "start" then
+    lines[1] = ("%sbuild/bench/load_start %d %s"):format(program, starts_per_round, command)
     local rest = contestant.command("rest")
-    lines[2] = rest and plan.program .. rest
-  elseif row == "memory" then
-    lines[1] = plan.program .. no_malloc_cache .. command
+    lines[2] = rest and program .. rest
+  elseif row.name == "memory" then
+    lines[1] = program .. no_malloc_cache .. command
   else
-    lines[1] = plan.program .. command
+    lines[1] = program .. command
   end
   return lines
 end
@@ -95,7 +96,7 @@ function measure.median(list)
   return (sorted[middle] + sorted[middle + 1]) / 2
 end
 
--- Runs `row` with each contestant in turn, round after round. Returns the samples, by contestant
+-- Runs the row with each contestant in turn, round after round. Returns the samples, by contestant
 -- and figure; one whose program fails is left out from then on, and `failures` tells why.
 function measure.row(plan, row, list, failures)
   local samples, lines, failed = {}, {}, {}
@@ -110,7 +111,7 @@ function measure.row(plan, row, list, failures)
         local ok, why = run(plan, line, samples[contestant.name])
         if not ok then
           failed[contestant] = true
-          failures[#failures + 1] = ("%s, %s: %s"):format(contestant.name, row, why)
+          failures[#failures + 1] = ("%s, %s: %s"):format(contestant.name, row.name, why)
           break
         end
       end

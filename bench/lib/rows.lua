@@ -10,6 +10,7 @@
 --   ahead_of   the peers that neap should be ahead of: a list, or "every"
 --   times      the peers that it may be worse than, and how many times at most: {go = 1.5}
 --   asyncio    how many times as good as asyncio's it should be
+-- A row with `threads` may run on all cores.
 -- Every figure with a `what` should also be ahead of uvloop's.
 local in_lua_or_node = {"luv", "luv-jit", "cqueues", "node"}
 
@@ -74,6 +75,19 @@ local rows = {
     {key = "rest_rss_kb", what = "resident at rest, KB"},
     {key = "rest_private_kb", what = "private at rest, KB", goal = {over_floor = 150, unit = "KB"}},
     {key = "rest_malloc_kb", what = "malloc at rest, KB"},
+  },
+  {
+    name = "host", threads = true,
+    {key = "host_at_once_ns", what = "C, done at once, CPU ns", goal = {at_most = 2}},
+    {key = "host_worker_us", what = "C, done in a thread, us"},
+    {key = "host_worker_cpu_us", what = "C, done in a thread, CPU us"},
+  },
+  {
+    name = "post", threads = true,
+    {key = "post_us", what = "one by one, us"},
+    {key = "post_cpu_us", what = "one by one, CPU us"},
+    {key = "post_burst_ns", what = "a million, ns each"},
+    {key = "post_burst_cpu_ns", what = "a million, CPU ns each"},
   },
 }
 
