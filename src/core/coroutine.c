@@ -103,7 +103,7 @@ static bool is_resumable(lua_State *co) {
  * fails is closed, under the scopes that it opened. */
 static int run(lua_State *L, struct neap *rt, lua_State *co, int index, int nargs, bool closes) {
   int results;
-  if (rt->limits) limits_enter(L, rt);
+  if (rt->limits) limits_check_step(L, rt);
   struct task *task = is_resumable(co) ? rt->current : NULL;
   lua_State *active = rt->active;
   bool barrier = rt->barrier;
@@ -123,6 +123,7 @@ static int run(lua_State *L, struct neap *rt, lua_State *co, int index, int narg
   if (failed && closes) close_coroutine(L, rt, co);
   if (failed && !closes) require_abandon(L, co);
   if (task && task->scope) scope_detach(rt, task, co);
+  if (status == LUA_YIELD && rt->limits) limits_check_step(L, rt); /* it may be what made it yield */
   return status == LUA_OK || status == LUA_YIELD ? results : RAN_ERROR;
 }
 

@@ -1,7 +1,9 @@
 #include "core/limits.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/ceiling.h"
@@ -11,6 +13,7 @@ enum {
   INTERVAL = 1000,    /* instructions between two looks at the clock */
   INTERVAL_COUNTED = 100, /* where instructions are limited: a limit holds to within so many */
   INTERVALS_LEAST = 16,   /* in a limit of instructions */
+  RAISES = 200,       /* of the error in one step, before the task loses the floor for good */
   SPARED = 10000,     /* instructions of neap's own Lua code that may follow in a step over its limit */
 };
 
@@ -29,6 +32,7 @@ struct limits {
   int64_t since;
   long long counted;
   unsigned spared;
+  unsigned raised;
   enum excess excess;
   bool has_error;      /* error_key holds the LimitError of this step */
 };
@@ -50,8 +54,16 @@ static void note_step(struct neap *rt, struct limits *limits) {
   limits->since = (int64_t)uv_hrtime();
   limits->counted = 0;
   limits->spared = 0;
+  limits->raised = 0;
   limits->excess = WITHIN;
   limits->has_error = false;
+}
+
+static bool is_over(struct neap *rt) {
+  struct limits *limits = rt->limits;
+  if (!limits || !limits->interval) return false;
+  note_step(rt, limits);
+  return limits->excess != WITHIN;
 }
 
 static void judge(struct limits *limits) {
@@ -73,9 +85,11 @@ static void push_where(lua_State *L, lua_Debug *ar) {
 }
 
 static void push_message(lua_State *L, const struct limits *limits, lua_Debug *ar) {
+  char seconds[32];
+  snprintf(seconds, sizeof seconds, "%.14g", limits->given.step_seconds);
   push_where(L, ar);
   if (limits->excess == TOO_LONG)
-    lua_pushfstring(L, "the step took longer than %f s", limits->given.step_seconds);
+    lua_pushfstring(L, "the step took longer than %s s", seconds);
   else
     lua_pushfstring(L, "the step took more than %I instructions",
                     (LUAI_UACINT)limits->given.step_instructions);
@@ -106,6 +120,11 @@ static bool is_spared(lua_State *L, struct limits *limits, lua_Debug *ar) {
   return true;
 }
 
+/* Catching an error takes Lua a look at every call that is open, and there may be very many that catch it. */
+static bool can_yield(lua_State *L, struct neap *rt) {
+  return rt->current && !rt->dying && rt->active == L && !rt->barrier && lua_isyieldable(L);
+}
+
 static void on_count(lua_State *L, lua_Debug *ar) {
   struct neap *rt = runtime_get(L);
   struct limits *limits = rt ? rt->limits : NULL;
@@ -115,7 +134,18 @@ static void on_count(lua_State *L, lua_Debug *ar) {
   if (limits->excess == WITHIN) judge(limits);
   if (!limits_hooked(L)) return; /* the watchdog stands in for the hook */
   set_interval(L, limits->excess == WITHIN ? limits->interval : 1);
-  if (limits->excess != WITHIN && !is_spared(L, limits, ar)) raise_excess(L, limits, ar);
+  if (limits->excess == WITHIN || is_spared(L, limits, ar)) return;
+  if (limits->raised++ < RAISES || !can_yield(L, rt))
+    raise_excess(L, limits, ar);
+  else
+    lua_yield(L, 0);
+}
+
+bool limits_struck(lua_State *L, struct neap *rt) {
+  struct limits *limits = rt->limits;
+  if (!is_over(rt) || !limits->has_error) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &error_key);
+  return true;
 }
 
 void limits_begin_anew(struct neap *rt) {
@@ -129,22 +159,11 @@ void limits_look_soon(struct neap *rt) {
 
 bool limits_hooked(lua_State *L) { return lua_gethook(L) == on_count; }
 
-/* Each coroutine counts for as many instructions as may go by in it unseen. */
-void limits_enter(lua_State *L, struct neap *rt) {
+void limits_check_step(lua_State *L, struct neap *rt) {
   struct limits *limits = rt->limits;
-  if (!limits || !limits->binding || !limits->interval) return;
-  note_step(rt, limits);
-  limits->counted += limits->interval;
-  if (limits->excess == WITHIN) return;
+  if (!limits || !limits->binding || !is_over(rt)) return;
   set_interval(L, 1);
   raise_excess(L, limits, NULL);
-}
-
-static bool is_over(struct neap *rt) {
-  struct limits *limits = rt->limits;
-  if (!limits || !limits->interval) return false;
-  note_step(rt, limits);
-  return limits->excess != WITHIN;
 }
 
 /* --- what catches errors where no hook is called --- */
@@ -189,10 +208,11 @@ static int guarded_ended(lua_State *L, int status, lua_KContext context) {
 
 /* What a coroutine runs: its upvalue is the function. A coroutine that dies in a hook keeps its hooks
  * switched off, and its <close> variables would then run unwatched: so the function is called protected, and
- * its error passed on. */
+ * its error passed on. It counts for as many instructions as may go by in it unseen. */
 static int run_guarded(lua_State *L) {
   struct neap *rt = runtime_get(L);
-  if (rt) limits_enter(L, rt);
+  if (rt) limits_check_step(L, rt);
+  if (rt && rt->limits) rt->limits->counted += rt->limits->interval;
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   int status = lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, guarded_ended);
@@ -243,6 +263,7 @@ void limits_open(lua_State *L, struct neap *rt, const struct limit_options *opti
   struct limits *limits = memory_calloc(rt->memory, 1, sizeof *limits);
   if (!limits) luaL_error(L, "neap: not enough memory");
   limits->given = *options;
+  limits->step = UINT_MAX; /* none was seen */
   limits->interval = interval_for(options);
   rt->limits = limits;
   if (limits->interval) open_steps(L, rt, limits);

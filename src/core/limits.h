@@ -3,7 +3,8 @@
  * A step is what runs from where a task is resumed to where it waits or ends, or one callback. Its time and
  * instructions are looked at by a hook that counts instructions, which makes Lua code take about twice as
  * long; there is none without such a limit. A step that is over its limit gets a LimitError at every further
- * instruction until control is back in the loop, whatever catches it. */
+ * instruction until control is back in the loop, whatever catches it; a task that goes on catching it is made
+ * to yield, and ended. */
 #ifndef NEAP_CORE_LIMITS_H
 #define NEAP_CORE_LIMITS_H
 
@@ -61,8 +62,11 @@ bool limits_hooked(lua_State *L);
  * so that it can be stopped. */
 void limits_guard(lua_State *L, struct neap *rt);
 
-/* [L] is to run a coroutine, or begins as one: raises if the step is over its limit. */
-void limits_enter(lua_State *L, struct neap *rt);
+/* Raises if the step is over its limit. */
+void limits_check_step(lua_State *L, struct neap *rt);
+
+/* Whether the step that has just yielded is over its limit, and would not end: then pushes its error. */
+bool limits_struck(lua_State *L, struct neap *rt);
 
 /* The running step gets its whole limit again. */
 void limits_begin_anew(struct neap *rt);

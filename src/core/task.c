@@ -205,15 +205,12 @@ static void fail_somehow(lua_State *L, struct neap *rt, int task, int error) {
   report(L, rt, "a task failed", "task", task);
 }
 
-/* The coroutine died outside its protected call: for want of memory or of C stack. */
-static void bury(lua_State *L, struct neap *rt, struct task *task) {
+/* Ends the task by the error on top, which it pops. */
+static void bury_with_error(lua_State *L, struct neap *rt, struct task *task) {
   lua_State *co = task->L;
-  int top = lua_gettop(L);
+  int top = lua_gettop(L) - 1;
   task_push(L, task);
-  if (lua_gettop(co) > 0)
-    lua_xmove(co, L, 1);
-  else
-    lua_pushnil(L);
+  lua_insert(L, -2);
   lua_getiuservalue(L, top + 1, FUTURE_RESULT); /* the coroutine, which the error takes the place of */
   scope_forget(rt, task);
   if (!future_done(&task->future)) fail_somehow(L, rt, top + 1, top + 2);
@@ -221,6 +218,15 @@ static void bury(lua_State *L, struct neap *rt, struct task *task) {
   thread_close(co, L);
   retire(L, rt, task, false);
   lua_settop(L, top);
+}
+
+/* The coroutine died outside its protected call: for want of memory or of C stack. */
+static void bury(lua_State *L, struct neap *rt, struct task *task) {
+  if (lua_gettop(task->L) > 0)
+    lua_xmove(task->L, L, 1);
+  else
+    lua_pushnil(L);
+  bury_with_error(L, rt, task);
 }
 
 static int step_arguments(struct task *task) {
@@ -252,6 +258,9 @@ void task_step(struct neap *rt, struct task *task) {
     bury(rt->L, rt, task);
   } else if (rt->suspending) {
     rt->suspending = false;
+  } else if (rt->limits && limits_struck(rt->L, rt)) {
+    lua_pop(co, results);
+    bury_with_error(rt->L, rt, task);
   } else { /* the watchdog, or C code that knows nothing of us, yielded: that is a turn */
     lua_pop(co, results);
     task->suspended = true;
