@@ -15,6 +15,7 @@
 #include "core/runtime.h"
 #include "core/task.h"
 #include "io/io.h"
+#include "thread/copy.h"
 
 /* Registry keys: the modules that are loaded, by name, made when all is open; the task that was spawned last. */
 static const char modules_key, spawned_key;
@@ -75,6 +76,7 @@ static void open_rooms(lua_State *L) {
   library_open(L, rt);
   library_push(L);
   io_open(L, rt);
+  copy_open(L, rt);
   lua_pushliteral(L, NEAP_VERSION);
   lua_setfield(L, -2, "version");
   lua_pop(L, 1);

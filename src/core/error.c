@@ -267,7 +267,7 @@ static int l_cancelled_tostring(lua_State *L) {
   lua_getfield(L, 1, "task");
   if (object_test(L, rt, -1, OBJECT_TASK))
     task_push_name(L, -1);
-  else
+  else if (lua_type(L, -1) != LUA_TSTRING) /* the name, where the error was copied from another thread */
     lua_pushliteral(L, "a future");
   lua_pushliteral(L, " was cancelled");
   lua_getfield(L, 1, "message");
