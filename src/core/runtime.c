@@ -8,9 +8,11 @@
 #include "core/collector.h"
 #include "core/deadlock.h"
 #include "core/debug.h"
+#include "core/driver.h"
 #include "core/error.h"
 #include "core/future.h"
 #include "core/handle.h"
+#include "core/port.h"
 #include "core/report.h"
 #include "core/shuffle.h"
 #include "core/scope.h"
@@ -25,9 +27,19 @@ enum {
   SLOW_NS = 100000000,      /* debug mode reports longer steps */
 };
 
+#define NEVER INT64_MAX
+
 static const char runtime_key;
 
 /* --- the ready queue --- */
+
+/* libuv's timers run before its poll, which must not block now. */
+static void wake(struct neap *rt) {
+  if (rt->running)
+    uv_stop(rt->loop);
+  else
+    driver_wake(rt);
+}
 
 void runtime_make_ready(struct neap *rt, struct runnable *runnable) {
   runnable->queued = true;
@@ -37,7 +49,7 @@ void runtime_make_ready(struct neap *rt, struct runnable *runnable) {
   else
     rt->ready_head = runnable;
   rt->ready_tail = runnable;
-  if (rt->polling) uv_stop(rt->loop); /* libuv's timers run before its poll, which must not block now */
+  if (rt->asleep) wake(rt);
 }
 
 static struct runnable *take_ready(struct neap *rt) {
@@ -48,22 +60,33 @@ static struct runnable *take_ready(struct neap *rt) {
   return runnable;
 }
 
-/* Runs what is ready now; what becomes ready meanwhile belongs to the next turn. With the steps inlined a
- * switch takes a tenth less. */
-__attribute__((flatten)) static void run_ready(struct neap *rt) {
+static void run_other(struct neap *rt, struct runnable *runnable) {
+  if (runnable->kind == RUN_POST)
+    ((struct post *)runnable)->run(rt, (struct post *)runnable);
+  else
+    handle_run(rt, (struct handle *)runnable);
+}
+
+/* Runs what is ready now; what becomes ready meanwhile belongs to the next turn. At [deadline], of
+ * uv_hrtime's clock, it leaves the rest of the turn for the next call. With the steps inlined a switch
+ * takes a tenth less. */
+__attribute__((flatten)) static void run_ready(struct neap *rt, int64_t deadline) {
   if (!rt->ready_head) return;
-  if (rt->seed) shuffle_ready(rt);
-  runtime_make_ready(rt, &rt->turn_end);
+  if (!rt->turn_end.queued) {
+    if (rt->seed) shuffle_ready(rt);
+    runtime_make_ready(rt, &rt->turn_end);
+  }
   for (;; runtime_count_step(rt)) {
     struct runnable *runnable = take_ready(rt);
     if (runnable == &rt->turn_end)
       return;
-    else if (rt->debug)
+    else if (rt->debug && runnable->kind != RUN_POST)
       debug_run(rt, runnable);
     else if (runnable->kind == RUN_TASK)
       task_step(rt, container_of(runnable, struct task, runnable));
     else
-      handle_run(rt, (struct handle *)runnable);
+      run_other(rt, runnable);
+    if (deadline != NEVER && (int64_t)uv_hrtime() >= deadline) return runtime_count_step(rt);
   }
 }
 
@@ -179,12 +202,12 @@ static void poll_now(struct neap *rt) {
 static void poll_wait(struct neap *rt, uint64_t limit_ms) {
   collector_pace(rt);
   arm(rt, limit_ms);
-  rt->polling = true;
+  rt->asleep = true;
   rt->poll_expired = false;
   watchdog_note(rt, false);
   uv_run(rt->loop, UV_RUN_ONCE);
   watchdog_note(rt, true);
-  rt->polling = false;
+  rt->asleep = false;
   uv_timer_stop(rt->uv_timer);
   after_poll(rt);
 }
@@ -205,8 +228,10 @@ static bool poll_is_due(struct neap *rt) {
   return (int64_t)uv_hrtime() - rt->last_poll >= POLL_INTERVAL_NS;
 }
 
+/* Virtual time alone does. */
 static void jump_to_deadline(struct neap *rt) {
   struct heap_node *node = heap_first(&rt->timers);
+  if (!rt->clock.is_virtual || !node || node->key == NEVER) return;
   if (node->key > rt->clock.virtual_now) rt->clock.virtual_now = node->key;
   rt->turns = 0;
   fire_due(rt);
@@ -214,7 +239,7 @@ static void jump_to_deadline(struct neap *rt) {
 
 /* Nothing is ready: waits for what comes next. Returns false if nothing ever can. */
 static bool wait_for_something(struct neap *rt) {
-  bool deadline = rt->timers.count > 0 && heap_first(&rt->timers)->key != INT64_MAX;
+  bool deadline = rt->timers.count > 0 && heap_first(&rt->timers)->key != NEVER;
   bool io = uv_loop_alive(rt->loop);
   if (!deadline && !io) return false;
   if (!rt->clock.is_virtual || !deadline) {
@@ -243,33 +268,92 @@ static bool is_over(struct neap *rt, struct future *until) {
   return until ? future_done(until) : rt->task_count == 0;
 }
 
-enum run_result runtime_run(struct neap *rt, struct future *until) {
-  enum run_result result = RUN_DONE;
-  bool was_running = rt->running;
-  if (!lua_checkstack(rt->L, 40)) return RUN_STOPPED;
+/* Returns false without Lua stack for it. */
+static bool enter(struct neap *rt) {
+  if (!lua_checkstack(rt->L, 40)) return false;
   rt->running = true;
+  rt->asleep = false;
   rt->thread = pthread_self();
+  port_enter(rt);
   watchdog_note(rt, true);
+  return true;
+}
+
+static enum run_result leave(struct neap *rt, bool was_running, enum run_result result) {
+  rt->running = was_running;
+  rt->asleep = !was_running && rt->driver;
+  if (!was_running) port_leave(rt);
+  watchdog_note(rt, was_running);
+  return result;
+}
+
+/* One turn, or what of it comes before the deadline. Returns false if it was asked to stop. */
+static bool turn(struct neap *rt, int64_t deadline) {
+  rt->turns++;
+  run_ready(rt, deadline);
+  if (rt->unread) report_unread(rt);
+  bool stop = rt->stop;
+  rt->stop = false;
+  return !stop;
+}
+
+enum run_result runtime_run(struct neap *rt, struct future *until) {
+  bool was_running = rt->running;
+  if (!enter(rt)) return RUN_STOPPED;
   while (!is_over(rt, until)) {
-    rt->turns++;
-    run_ready(rt);
-    if (rt->unread) report_unread(rt);
-    if (rt->stop) {
-      rt->stop = false;
-      result = RUN_STOPPED;
-      break;
-    }
+    if (!turn(rt, NEVER)) return leave(rt, was_running, RUN_STOPPED);
     if (is_over(rt, until)) break;
     if (rt->ready_head) {
       if (poll_is_due(rt)) poll_now(rt);
     } else if (!wait_for_something(rt) && !deadlock_break(rt, until)) {
-      result = RUN_IDLE;
-      break;
+      return leave(rt, was_running, RUN_IDLE);
     }
   }
-  rt->running = was_running;
-  watchdog_note(rt, was_running);
-  return result;
+  return leave(rt, was_running, RUN_DONE);
+}
+
+static bool may_be_woken(struct neap *rt) {
+  struct heap_node *first = heap_first(&rt->timers);
+  return (first && first->key != NEVER) || uv_loop_alive(rt->loop);
+}
+
+static enum run_result state_of(struct neap *rt) {
+  if (rt->ready_head) return RUN_READY;
+  if (rt->task_count == 0) return RUN_DONE;
+  return may_be_woken(rt) ? RUN_WAITING : RUN_IDLE;
+}
+
+/* The poll at the end also tells the kernel of what the tasks have begun: only then is the loop's descriptor
+ * up to date. */
+enum run_result runtime_step(struct neap *rt, int64_t budget) {
+  int64_t deadline = (int64_t)uv_hrtime() + budget;
+  if (!enter(rt)) return RUN_STOPPED;
+  poll_now(rt);
+  if (!rt->ready_head) jump_to_deadline(rt);
+  while (rt->ready_head) {
+    if (!turn(rt, deadline)) return leave(rt, false, RUN_STOPPED);
+    if ((int64_t)uv_hrtime() >= deadline) break;
+    runtime_poll_if_due(rt);
+  }
+  poll_now(rt);
+  return leave(rt, false, state_of(rt));
+}
+
+void runtime_turn(struct neap *rt) {
+  if (!enter(rt)) return;
+  after_poll(rt);
+  if (!rt->ready_head) jump_to_deadline(rt);
+  (void)turn(rt, NEVER);
+  (void)leave(rt, false, RUN_WAITING);
+}
+
+int64_t runtime_wait(struct neap *rt) {
+  struct heap_node *first = heap_first(&rt->timers);
+  if (rt->ready_head) return 0;
+  if (!first || first->key == NEVER) return -1;
+  if (rt->clock.is_virtual) return 0;
+  int64_t wait = first->key - runtime_now(rt);
+  return wait <= 0 ? 0 : (wait + 999999) / 1000000;
 }
 
 /* --- making and freeing --- */
@@ -284,6 +368,12 @@ struct neap *runtime_get(lua_State *L) {
 }
 
 static void on_timer_closed(uv_handle_t *handle) { free(handle); }
+
+/* What is still open then belongs to the program around us, and to static or longer-lived memory. */
+static void close_handle(uv_handle_t *handle, void *unused) {
+  (void)unused;
+  if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
 
 static int l_runtime_gc(lua_State *L) {
   struct neap *rt = lua_touserdata(L, 1);
@@ -315,6 +405,23 @@ static int open_loop(struct neap *rt, uv_loop_t *loop) {
   int status = rt->owns_loop ? uv_loop_init(rt->loop) : 0;
   if (status == 0) status = uv_timer_init(rt->loop, rt->uv_timer);
   if (status < 0) free(rt->uv_timer);
+  return status;
+}
+
+static void close_loop(struct neap *rt) {
+  uv_close((uv_handle_t *)rt->uv_timer, on_timer_closed);
+  if (!rt->owns_loop) return;
+  uv_walk(rt->loop, close_handle, NULL);
+  while (uv_loop_close(rt->loop) == UV_EBUSY) uv_run(rt->loop, UV_RUN_DEFAULT);
+}
+
+/* The same for all that hangs on the loop. */
+static int open_all(struct neap *rt, uv_loop_t *loop) {
+  int status = open_loop(rt, loop);
+  if (status < 0) return status;
+  status = port_open(rt);
+  if (status == 0 && !rt->owns_loop && (status = driver_open(rt)) < 0) port_close(rt);
+  if (status < 0) close_loop(rt);
   rt->closed = status < 0;
   return status;
 }
@@ -328,7 +435,7 @@ struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
   anchors_open(L, rt);
-  int status = open_loop(rt, loop);
+  int status = open_all(rt, loop);
   if (status < 0) error_misuse(L, "neap: cannot make an event loop: %s", uv_strerror(status));
   return rt;
 }
@@ -362,12 +469,6 @@ static void end_tasks(struct neap *rt) {
     task_abandon(rt, container_of(rt->tasks.next, struct task, link));
 }
 
-/* What is still open then belongs to the program around us, and to static or longer-lived memory. */
-static void close_handle(uv_handle_t *handle, void *unused) {
-  (void)unused;
-  if (!uv_is_closing(handle)) uv_close(handle, NULL);
-}
-
 static void close_resources(struct neap *rt) {
   while (!list_empty(&rt->resources)) {
     struct resource *resource = container_of(rt->resources.next, struct resource, link);
@@ -375,8 +476,6 @@ static void close_resources(struct neap *rt) {
     resource->close(rt, resource);
   }
   while (rt->owns_loop && rt->flushing > 0) uv_run(rt->loop, UV_RUN_ONCE);
-  uv_close((uv_handle_t *)rt->uv_timer, on_timer_closed);
-  if (rt->owns_loop) uv_walk(rt->loop, close_handle, NULL);
 }
 
 void runtime_free(struct neap *rt) {
@@ -385,11 +484,9 @@ void runtime_free(struct neap *rt) {
   end_tasks(rt);
   rt->closed = true;
   close_resources(rt);
-  if (rt->owns_loop) {
-    while (uv_loop_close(rt->loop) == UV_EBUSY) uv_run(rt->loop, UV_RUN_DEFAULT);
-  } else {
-    uv_run(rt->loop, UV_RUN_NOWAIT);
-  }
+  if (rt->driver) driver_close(rt);
+  port_close(rt);
+  close_loop(rt);
   task_pool_free(rt);
   heap_free(&rt->timers);
   scope_free_all(rt);

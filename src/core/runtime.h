@@ -17,13 +17,15 @@
 #include "core/anchor.h"
 #include "core/object.h"
 
+struct driver;
+struct neap_port;
 struct op;
 struct task;
 struct watchdog;
 
-/* What stands in the ready queue: a task to resume, a callback to call, or the mark behind what was
- * ready when the turn began. */
-enum runnable_kind { RUN_TASK, RUN_CALLBACK, RUN_TURN_END };
+/* What stands in the ready queue: a task to resume, a callback to call, what another thread has posted, or
+ * the mark behind what was ready when the turn began. */
+enum runnable_kind { RUN_TASK, RUN_CALLBACK, RUN_POST, RUN_TURN_END };
 
 struct runnable {
   struct runnable *next;
@@ -61,6 +63,8 @@ struct neap {
   uv_loop_t *loop;
   uv_loop_t own_loop;
   bool owns_loop;
+  struct neap_port *port;  /* what other threads may touch */
+  struct driver *driver;   /* on a loop that is not its own */
   int gc_pause;            /* that collector_pace has set; 0: it keeps its hands off */
   bool closed;
 
@@ -90,7 +94,7 @@ struct neap {
   struct task *main;       /* who gets DeadlockError: what a run was started for */
   struct task *body;       /* the script's, in the neap command: a run in it awaits */
   bool running;            /* inside runtime_run */
-  bool polling;            /* inside a uv_run that may block */
+  bool asleep;             /* inside a uv_run that may block: what becomes ready must end that */
   bool poll_expired;       /* the last such uv_run was ended by its time */
   bool stop;               /* asked for by loop:stop */
   bool used;               /* a script has loaded the module */
@@ -157,11 +161,26 @@ void runtime_make_ready(struct neap *rt, struct runnable *runnable);
 
 /* What a run waits for. */
 struct future;
-enum run_result { RUN_DONE, RUN_STOPPED, RUN_IDLE };
+enum run_result {
+  RUN_DONE,    /* what was waited for */
+  RUN_STOPPED, /* by loop:stop */
+  RUN_IDLE,    /* tasks wait, and nothing can ever wake one */
+  RUN_READY,   /* of a step: there is more to do at once */
+  RUN_WAITING, /* of a step: tasks wait for a deadline, I/O or a post */
+};
 
 /* Runs turns until [until] is done (or, when it is NULL, until no task is left), until stop is
  * asked for, or until nothing can ever happen again. */
 enum run_result runtime_run(struct neap *rt, struct future *until);
+
+/* Runs what is ready, and what becomes so, for [budget] nanoseconds at most, and never blocks. */
+enum run_result runtime_step(struct neap *rt, int64_t budget);
+
+/* One turn of what is ready, for a loop that is run by somebody else. */
+void runtime_turn(struct neap *rt);
+
+/* Milliseconds until something is due: 0 when something is ready, -1 when nothing ever is by itself. */
+int64_t runtime_wait(struct neap *rt);
 
 /* The loop's time in nanoseconds. */
 int64_t runtime_now(struct neap *rt);

@@ -401,7 +401,7 @@ int watchdog_start(struct neap *rt, double limit, bool preempts) {
   dog->preempts = preempts;
   dog->stopping = false;
   dog->watched = pthread_self();
-  atomic_store(&dog->busy, rt->running && !rt->polling);
+  atomic_store(&dog->busy, rt->running && !rt->asleep);
   int status = start_watcher(dog);
   if (status) return status;
   dog->on = true;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "core/port.h"
 #include "core/runtime.h"
 
 enum { POOL_THREADS = 4 }; /* of libuv, unless the environment says otherwise */
@@ -20,7 +21,8 @@ struct count {
 
 static void count_handle(uv_handle_t *handle, void *data) {
   struct count *count = data;
-  if (handle != (uv_handle_t *)count->rt->uv_timer && !uv_is_closing(handle)) count->handles++;
+  bool own = handle == (uv_handle_t *)count->rt->uv_timer || handle == (uv_handle_t *)count->rt->port->async;
+  if (!own && !uv_is_closing(handle)) count->handles++;
 }
 
 /* Open descriptors. libuv opens a spare one with a loop's first stream: it is not counted. */

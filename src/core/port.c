@@ -1,0 +1,164 @@
+#include "core/port.h"
+
+#include <stdlib.h>
+
+/* --- holders --- */
+
+/* A host that calls with a runtime it has freed is to be told so: the addresses of the last few, as integers.
+ * This is all that runtimes share. */
+enum { REMEMBERED = 64 };
+static atomic_uintptr_t freed[REMEMBERED];
+static atomic_uint freed_count;
+
+static void remember_freed(const struct neap_port *port) {
+  unsigned place = atomic_fetch_add_explicit(&freed_count, 1, memory_order_relaxed);
+  atomic_store_explicit(&freed[place % REMEMBERED], (uintptr_t)port, memory_order_relaxed);
+}
+
+/* The address is in use again. */
+static void forget_freed(const struct neap_port *port) {
+  for (int i = 0; i < REMEMBERED; i++) {
+    uintptr_t address = (uintptr_t)port;
+    atomic_compare_exchange_strong_explicit(&freed[i], &address, 0, memory_order_relaxed,
+                                            memory_order_relaxed);
+  }
+}
+
+bool port_was_freed(const struct neap_port *port) {
+  for (int i = 0; i < REMEMBERED; i++)
+    if (atomic_load_explicit(&freed[i], memory_order_relaxed) == (uintptr_t)port) return true;
+  return false;
+}
+
+void port_ref(struct neap_port *port) {
+  atomic_fetch_add_explicit(&port->holders, 1, memory_order_relaxed);
+}
+
+void port_unref(struct neap_port *port) {
+  if (atomic_fetch_sub_explicit(&port->holders, 1, memory_order_acq_rel) > 1) return;
+  uv_mutex_destroy(&port->lock);
+  remember_freed(port);
+  free(port);
+}
+
+/* --- posts --- */
+
+static struct post *take_posts(struct neap_port *port) {
+  uv_mutex_lock(&port->lock);
+  struct post *first = port->first;
+  port->first = port->last = NULL;
+  uv_mutex_unlock(&port->lock);
+  return first;
+}
+
+static struct post *after(struct post *post) { return (struct post *)post->runnable.next; }
+
+static void on_posts(uv_async_t *async) {
+  struct neap_port *port = async->data;
+  for (struct post *next, *post = take_posts(port); post; post = next) {
+    next = after(post);
+    runtime_make_ready(port->rt, &post->runnable);
+  }
+}
+
+static void append(struct neap_port *port, struct post *post) {
+  post->runnable = (struct runnable){.kind = RUN_POST};
+  if (port->last)
+    port->last->runnable.next = &post->runnable;
+  else
+    port->first = post;
+  port->last = post;
+}
+
+/* The loop is woken for the first of several: it takes them all. */
+bool port_post(struct neap_port *port, struct post *post) {
+  uv_mutex_lock(&port->lock);
+  bool open = port->async != NULL;
+  if (open) {
+    if (!port->first) uv_async_send(port->async);
+    append(port, post);
+  }
+  uv_mutex_unlock(&port->lock);
+  return open;
+}
+
+void port_expect(struct neap *rt) {
+  if (rt->port->expecting++ == 0) uv_ref((uv_handle_t *)rt->port->async);
+}
+
+void port_unexpect(struct neap *rt) {
+  if (--rt->port->expecting == 0 && rt->port->async) uv_unref((uv_handle_t *)rt->port->async);
+}
+
+/* --- threads --- */
+
+void port_enter(struct neap *rt) {
+  atomic_store_explicit(&rt->port->runner, (uintptr_t)pthread_self(), memory_order_relaxed);
+}
+
+void port_leave(struct neap *rt) {
+  atomic_store_explicit(&rt->port->runner, 0, memory_order_relaxed);
+}
+
+bool port_is_foreign(struct neap_port *port) {
+  uintptr_t runner = atomic_load_explicit(&port->runner, memory_order_relaxed);
+  return runner != 0 && runner != (uintptr_t)pthread_self();
+}
+
+/* --- its beginning and end --- */
+
+static void on_closed(uv_handle_t *handle) { free(handle); }
+
+static int open_async(struct neap *rt, struct neap_port *port) {
+  port->async = malloc(sizeof *port->async);
+  int status = port->async ? uv_async_init(rt->loop, port->async, on_posts) : UV_ENOMEM;
+  if (status < 0) {
+    free(port->async);
+    return status;
+  }
+  port->async->data = port;
+  uv_unref((uv_handle_t *)port->async);
+  return 0;
+}
+
+int port_open(struct neap *rt) {
+  struct neap_port *port = calloc(1, sizeof *port);
+  if (!port) return UV_ENOMEM;
+  int status = uv_mutex_init(&port->lock);
+  if (status == 0 && (status = open_async(rt, port)) < 0) uv_mutex_destroy(&port->lock);
+  if (status < 0) {
+    free(port);
+    return status;
+  }
+  forget_freed(port);
+  atomic_init(&port->holders, 1);
+  port->rt = rt;
+  rt->port = port;
+  return 0;
+}
+
+/* Posts that are in the ready queue already. */
+static void drop_ready(struct neap *rt) {
+  for (struct runnable *next, *ready = rt->ready_head; ready; ready = next) {
+    next = ready->next;
+    if (ready->kind != RUN_POST) continue;
+    ((struct post *)ready)->run(NULL, (struct post *)ready);
+  }
+  rt->ready_head = rt->ready_tail = NULL;
+}
+
+void port_close(struct neap *rt) {
+  struct neap_port *port = rt->port;
+  uv_mutex_lock(&port->lock);
+  uv_async_t *async = port->async;
+  port->async = NULL;
+  uv_mutex_unlock(&port->lock);
+  uv_close((uv_handle_t *)async, on_closed);
+  for (struct post *next, *post = take_posts(port); post; post = next) {
+    next = after(post);
+    post->run(NULL, post);
+  }
+  drop_ready(rt);
+  port->rt = NULL;
+  port_unref(port);
+}

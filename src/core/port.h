@@ -1,0 +1,69 @@
+/* The part of a runtime that other threads may touch, and that a host holds as its neap_t. It is counted,
+ * and outlives the runtime. */
+#ifndef NEAP_CORE_PORT_H
+#define NEAP_CORE_PORT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/runtime.h"
+
+struct neap_report;
+
+/* Something that is handed to a runtime from any thread. [run] is called exactly once, from the ready queue
+ * in the loop's thread, in order of arrival among callbacks: it may run Lua, protected. If the runtime is
+ * freed before that, it is called with NULL, in whatever thread, to release what it holds. */
+struct post {
+  struct runnable runnable; /* must be first */
+  void (*run)(struct neap *rt, struct post *post);
+};
+
+/* What the host is told: see neap.h. */
+struct port_host {
+  void (*on_report)(void *user, const struct neap_report *report);
+  void *user;
+};
+
+struct neap_port {
+  atomic_uint holders;
+  atomic_uintptr_t runner;  /* the thread inside a run, as an integer; 0: none */
+  struct neap *rt;          /* NULL when it is freed; for the loop's thread */
+  struct port_host host;
+  unsigned expecting;       /* that wait for posts; the loop's thread alone */
+
+  uv_mutex_t lock;          /* of what follows */
+  struct post *first, *last;
+  uv_async_t *async;        /* NULL when the runtime is freed */
+};
+
+/* Makes the port of a runtime whose loop is open. Returns 0 or UV_E*. */
+int port_open(struct neap *rt);
+
+/* Refuses posts from here on, and drops those that came. */
+void port_close(struct neap *rt);
+
+/* From any thread. */
+void port_ref(struct neap_port *port);
+void port_unref(struct neap_port *port);
+
+/* Queues the post and wakes the loop, from any thread. Returns false, with nothing done, when the runtime is
+ * freed. */
+bool port_post(struct neap_port *port, struct post *post);
+
+/* Something may yet be posted: meanwhile the loop does not end, and nothing is a deadlock. */
+void port_expect(struct neap *rt);
+void port_unexpect(struct neap *rt);
+
+/* The thread inside a run. */
+void port_enter(struct neap *rt);
+void port_leave(struct neap *rt);
+
+/* Whether it was freed not long ago: what it points to is not looked at. */
+bool port_was_freed(const struct neap_port *port);
+
+/* Whether another thread runs it just now. */
+bool port_is_foreign(struct neap_port *port);
+
+#endif
