@@ -15,6 +15,7 @@
 #include "core/runtime.h"
 #include "core/task.h"
 #include "io/io.h"
+#include "thread/channel.h"
 #include "thread/copy.h"
 
 /* Registry keys: the modules that are loaded, by name, made when all is open; the task that was spawned last. */
@@ -77,6 +78,7 @@ static void open_rooms(lua_State *L) {
   library_push(L);
   io_open(L, rt);
   copy_open(L, rt);
+  channel_open(L, rt);
   lua_pushliteral(L, NEAP_VERSION);
   lua_setfield(L, -2, "version");
   lua_pop(L, 1);

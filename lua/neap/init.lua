@@ -8,7 +8,7 @@ local public = {
   "Future", "await", "sleep", "create_task", "current_task", "all_tasks", "ensure_future", "isfuture",
   "get_running_loop", "get_event_loop", "new_event_loop", "set_event_loop",
   "timeout", "timeout_at", "shielded", "CancelScope",
-  "Lock", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue", "PriorityQueue",
+  "Lock", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue", "PriorityQueue", "Channel",
   "Error", "CancelledError", "TimeoutError", "InvalidStateError", "DeadlockError", "OSError",
   "IncompleteReadError", "LimitOverrunError", "QueueEmpty", "QueueFull", "QueueShutDown", "BrokenBarrierError",
   "is", "install",

@@ -39,7 +39,7 @@ enum tag {
   TAG_END,
 };
 
-/* Registry table: copy_kind by metatable. */
+/* Registry table: copy_kind by object_kind. */
 static const char kinds_key;
 
 void message_free(struct message *message) {
@@ -167,7 +167,8 @@ static void write_long_string(struct writer *w, int index) {
   if (!block) luaL_error(w->L, "not enough memory");
   memcpy(block, string, length);
   *hold = (struct hold){.object = block, .length = length};
-  write_u32(w, TAG_LONG_STRING, w->message->hold_count++);
+  w->message->hold_count++;
+  write_u32(w, TAG_LONG_STRING, w->message->hold_count - 1);
 }
 
 /* The number of the new object at [index]. */
@@ -207,19 +208,26 @@ static void write_table(struct writer *w, int index) {
   put_tagged(reserve(w, 1 + sizeof counts), TAG_TABLE, counts, sizeof counts);
 }
 
-/* Where it is written as a shared object. */
-static bool write_shared(struct writer *w, int index) {
-  lua_State *L = w->L;
-  if (!lua_getmetatable(L, index)) return false;
+/* How userdata like the one at [index] crosses, or NULL. */
+static const struct copy_kind *kind_of(lua_State *L, int index) {
+  const struct copy_kind *found = NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kinds_key);
-  lua_insert(L, -2);
-  lua_rawget(L, -2);
-  const struct copy_kind *kind = lua_touserdata(L, -1);
-  lua_pop(L, 2);
+  for (lua_pushnil(L); !found && lua_next(L, -2);) {
+    if (object_test(L, NULL, index, (enum object_kind)lua_tointeger(L, -2))) found = lua_touserdata(L, -1);
+    lua_pop(L, found ? 2 : 1);
+  }
+  lua_pop(L, 1);
+  return found;
+}
+
+/* Writes it as a shared object, if it is one. */
+static bool write_shared(struct writer *w, int index) {
+  const struct copy_kind *kind = kind_of(w->L, index);
   if (!kind) return false;
   struct hold *hold = reserve_hold(w);
-  *hold = (struct hold){.kind = kind, .object = kind->retain(L, w->rt, index)};
-  write_u32(w, TAG_SHARED, w->message->hold_count++);
+  *hold = (struct hold){.kind = kind, .object = kind->retain(w->L, w->rt, index)};
+  w->message->hold_count++;
+  write_u32(w, TAG_SHARED, w->message->hold_count - 1);
   return true;
 }
 
@@ -663,12 +671,10 @@ int message_take(lua_State *L, struct message *message) {
 
 /* --- opening --- */
 
-void copy_register(lua_State *L, struct neap *rt, enum object_kind object_kind,
-                   const struct copy_kind *kind) {
+void copy_register(lua_State *L, enum object_kind object_kind, const struct copy_kind *kind) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kinds_key);
-  object_push_metatable(L, rt, object_kind);
   lua_pushlightuserdata(L, (void *)kind);
-  lua_rawset(L, -3);
+  lua_rawseti(L, -2, object_kind);
   lua_pop(L, 1);
 }
 

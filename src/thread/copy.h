@@ -55,9 +55,8 @@ struct copy_names {
 
 void copy_open(lua_State *L, struct neap *rt);
 
-/* [kind] must be static. */
-void copy_register(lua_State *L, struct neap *rt, enum object_kind object_kind,
-                   const struct copy_kind *kind);
+/* Both must be static. */
+void copy_register(lua_State *L, enum object_kind object_kind, const struct copy_kind *kind);
 
 /* Makes a message of the values at [index] to the top of the stack, which stay there. Raises, with nothing
  * left behind, if one cannot be copied or there is no memory. */
