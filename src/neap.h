@@ -1,23 +1,33 @@
-/* neap: an async runtime for Lua 5.4 on libuv. This is the only public header.
+/* neap: an async runtime for Lua 5.4 on libuv. This is the only public header, and the manual of
+ * embedding: read it from top to bottom. The smallest host:
  *
- * A runtime is one Lua state, one libuv loop and one thread. Runtimes share nothing, so a process
- * may have as many as it likes, each in a thread of its own. neap installs no signal handlers,
- * writes nothing to stdout, and never exits the process.
- *
- *     neap_t *neap = neap_new(NULL);
- *     lua_State *L = neap_state(neap);
- *     if (luaL_loadfile(L, "script.lua") == LUA_OK && neap_spawn(neap, 0) == LUA_OK) {
- *       neap_run(neap, NEAP_UNTIL_MAIN);
- *       if (neap_result(neap) != LUA_OK) fprintf(stderr, "%s\n", lua_tostring(L, -1));
- *       neap_run(neap, NEAP_UNTIL_DONE);
+ *     int main(int argc, char **argv) {
+ *       neap_t *neap = neap_new(NULL);
+ *       if (!neap) return 1;
+ *       int status = neap_dofile(neap, argv[1]);
+ *       if (status != LUA_OK) fprintf(stderr, "%s\n", lua_tostring(neap_state(neap), -1));
+ *       neap_free(neap);
+ *       return status != LUA_OK;
  *     }
- *     neap_free(neap);
  *
- * libuv does not ignore SIGPIPE: a program that writes to sockets should. */
+ * A runtime is one Lua state, one libuv loop, and one thread at a time. Runtimes share nothing, so a
+ * process may have as many as it likes. neap installs no signal handlers, writes nothing to stdout,
+ * and never ends the process.
+ *
+ * Threads: neap_post and neap_complete may be called from any thread. All else belongs to the thread
+ * that runs the runtime; while none does, a runtime may move to another thread, as a Lua state may.
+ *
+ * Mistakes of the host (NULL, a runtime that was freed, another thread, an operation that is completed
+ * twice) are refused where they are seen: the call does nothing but say so in one line on stderr, and
+ * returns what it returns for a failure.
+ *
+ * Status codes are Lua's (LUA_OK, LUA_ERRRUN, ...) where Lua code was run, libuv's (0 or UV_E*)
+ * elsewhere. libuv does not ignore SIGPIPE: a program that writes to sockets should. */
 #ifndef NEAP_H
 #define NEAP_H
 
 #include <lua.h>
+#include <stddef.h>
 #include <uv.h>
 
 #define NEAP_API __attribute__((visibility("default")))
@@ -28,60 +38,222 @@
 extern "C" {
 #endif
 
-typedef struct neap neap_t;
+typedef struct neap_port neap_t;
 
+/* --- Making and freeing --- */
+
+/* What the host is told of: an error that nobody has caught, or a warning. */
+typedef struct neap_report {
+  const char *message;   /* "a task failed (Task-2): app.lua:3: no such user" */
+  const char *traceback; /* where it was raised, or NULL */
+  const char *made_at;   /* the line that made the task or callback, or NULL */
+  int is_warning;
+} neap_report;
+
+/* All zeros is a runtime with a state and a loop of its own. */
 typedef struct neap_config {
+  /* A state of the host's. Its libraries stay as they are, but for the functions of `coroutine` and
+   * `require`, inside which tasks may then await. NULL: a new one, with all of Lua's libraries, whose
+   * os.exit ends the run and not the process. */
+  lua_State *state;
+
+  /* A loop of the host's: running it (uv_run) runs the tasks too. They keep it alive as handles do.
+   * NULL: a new one. */
+  uv_loop_t *loop;
+
   int ignore_environment; /* Lua does not look at LUA_PATH, LUA_CPATH and the like */
+  int virtual_clock;      /* time jumps to the next deadline when nothing is ready: for tests */
+
+  void (*on_report)(void *user, const neap_report *report); /* NULL: reports go to stderr */
+  void *user;                                               /* is passed to it */
 } neap_config;
 
-typedef enum neap_run_mode {
-  NEAP_UNTIL_DONE, /* until no task is left */
-  NEAP_UNTIL_MAIN  /* until the task that was spawned last has ended */
-} neap_run_mode;
-
-/* What ended a run. */
-typedef enum neap_run_result {
-  NEAP_DONE,     /* what was waited for */
-  NEAP_STOPPED,  /* a script's loop:stop() */
-  NEAP_DEADLOCKED /* tasks wait, and nothing in the process can wake any; a message is on the stack */
-} neap_run_result;
-
-/* Makes a runtime with a Lua state and a loop of its own. All of Lua's libraries are open,
- * `require "neap"` works, and coroutines can await inside tasks. [config] may be NULL, for zeros.
- * Returns NULL without memory. */
+/* Makes a runtime. `require "neap"` works in its state, for which no file is needed. [config] may be
+ * NULL, and is copied. Returns NULL for want of memory, or if the state has a runtime already. */
 NEAP_API neap_t *neap_new(const neap_config *config);
 
-/* The runtime's Lua state and loop, which belong to it. */
+/* Ends every task (their <close> variables run, and cannot await), reports errors that nobody has
+ * read, closes every handle of neap's, and frees all that is not the host's. Between two runs it may
+ * be called at any moment, whatever is going on, but not inside one. On a loop of the host's the memory
+ * of handles is freed when that loop next runs. A state of the host's stays usable, and may get another
+ * runtime. NULL is allowed. */
+NEAP_API void neap_free(neap_t *neap);
+
+/* The runtime's Lua state and its loop. */
 NEAP_API lua_State *neap_state(neap_t *neap);
 NEAP_API uv_loop_t *neap_loop(neap_t *neap);
 
-/* Pops a function and its [nargs] arguments, and makes the main task of them, which starts in the
- * next run: the one that gets DeadlockError. Pushes nothing and returns LUA_OK; or returns
- * LUA_ERRMEM with a message on the stack. */
-NEAP_API int neap_spawn(neap_t *neap, int nargs);
+/* The runtime of a state, which may be that of a coroutine; NULL if it has none. */
+NEAP_API neap_t *neap_of(lua_State *L);
 
-/* Runs tasks, on the calling thread. Not to be called from inside a run. */
-NEAP_API neap_run_result neap_run(neap_t *neap, neap_run_mode mode);
+/* --- Calling Lua --- */
 
-/* How the task that was spawned last ended: LUA_OK and its values on the stack, or LUA_ERRRUN and
- * the error below its traceback (nil if it has none); LUA_YIELD, and nothing, while it has not. */
-NEAP_API int neap_result(neap_t *neap);
+/* As lua_pcall, on the stack of the runtime's state, but the function may await: pops it with its
+ * [nargs] arguments, and runs the loop until it has returned; other tasks go on meanwhile. Pushes all its
+ * values and returns LUA_OK; or pushes the error and returns LUA_ERRRUN, with the traceback in
+ * [traceback], if that is not NULL, until the next call. Returns LUA_YIELD, with nothing pushed, when
+ * os.exit has ended the run. */
+NEAP_API int neap_call(neap_t *neap, int nargs, const char **traceback);
 
-/* Asks every task to end. Safe in a libuv callback; not in other threads or in signal handlers. */
+/* Loads a file, which must be text, and calls it as the script: its body is a task, in which the calls of
+ * asyncio that run a loop await. Returns as neap_call does, but without values, and with an error that is
+ * a string and ends with the traceback. */
+NEAP_API int neap_dofile(neap_t *neap, const char *path);
+
+/* A task that was made from C. */
+typedef struct neap_task neap_task;
+
+/* Is called once, on the runtime's thread, when the task has ended: its [count] values are on top of the
+ * stack of [L], and status is LUA_OK; or the error is, and status is LUA_ERRRUN. The stack is cleared
+ * behind it, and [task] is not valid any more. If the runtime is freed first, [L] is NULL. */
+typedef void neap_done(lua_State *L, int status, int count, void *user);
+
+/* Pops a function and its [nargs] arguments from the state's stack, and makes a task of them, which
+ * starts with the next run. [done] may be NULL: then an error that nobody reads is reported. Returns NULL
+ * for want of memory. */
+NEAP_API neap_task *neap_spawn(neap_t *neap, int nargs, neap_done *done, void *user);
+
+/* Asks the task to end: its awaits raise CancelledError. Not to be called once [done] was. */
+NEAP_API void neap_cancel(neap_task *task);
+
+/* Asks all tasks to end. Safe in callbacks of libuv; not in other threads or in signal handlers. */
 NEAP_API void neap_cancel_all(neap_t *neap);
 
-/* Reports every error that nobody has read, and returns how many the default handler has got so far. */
+/* --- Running ---
+ *
+ * Tasks run inside one of three things, whichever the host likes best: neap_run, which blocks; neap_step,
+ * which does not, for hosts with a frame loop or a poll loop of their own; or uv_run on a loop that the
+ * host has given. */
+
+typedef enum neap_status {
+  NEAP_DONE,       /* no task is left */
+  NEAP_READY,      /* of neap_step: there is more to do at once */
+  NEAP_WAITING,    /* of neap_step: tasks wait for time, I/O, or a thread */
+  NEAP_DEADLOCKED, /* tasks wait, and nothing in the process can wake any: a report has named them */
+  NEAP_STOPPED,    /* neap_stop, or loop:stop() in a script */
+  NEAP_EXITED,     /* os.exit in a script */
+  NEAP_REFUSED     /* a mistake of the host's */
+} neap_status;
+
+/* Runs until no task is left, until it is stopped, or until nothing can happen any more. */
+NEAP_API neap_status neap_run(neap_t *neap);
+
+/* Runs what is ready, for about [seconds] at most, and does not block. A task that does not await in all
+ * that time is not interrupted. */
+NEAP_API neap_status neap_step(neap_t *neap, double seconds);
+
+/* For a loop of another kind: poll this descriptor for reading, for at most so many milliseconds (-1: for
+ * ever), then call neap_step. Valid after a neap_step, until anything else is done with the runtime. */
+NEAP_API int neap_fd(neap_t *neap);
+NEAP_API int neap_timeout(neap_t *neap);
+
+/* Ends the run that is going on with the turn that is: from a callback or a C function. */
+NEAP_API void neap_stop(neap_t *neap);
+
+/* What os.exit was given, after NEAP_EXITED or LUA_YIELD. */
+NEAP_API int neap_exit_code(neap_t *neap);
+
+/* Reports every error that nobody has read. Returns how many errors were reported so far, but for those
+ * that went to a handler of a script's. */
 NEAP_API unsigned neap_report_errors(neap_t *neap);
 
-/* Time that jumps to the next deadline when nothing is ready. */
-NEAP_API void neap_use_virtual_clock(neap_t *neap);
+/* --- C functions that await ---
+ *
+ * A C function that a task calls can suspend that task until something is done elsewhere. This one adds
+ * in another thread:
+ *
+ *     struct add { neap_op op; double a, b; };
+ *
+ *     static int push_sum(lua_State *L, neap_op *op) {
+ *       struct add *add = (struct add *)op;
+ *       return lua_pushnumber(L, add->a + add->b), 1;
+ *     }
+ *
+ *     static const neap_op_kind add_kind = {.name = "add", .size = sizeof(struct add), .push = push_sum};
+ *
+ *     static int l_add(lua_State *L) {
+ *       double a = luaL_checknumber(L, 1), b = luaL_checknumber(L, 2);
+ *       struct add *add = neap_begin(L, &add_kind);
+ *       add->a = a, add->b = b;
+ *       return neap_await(L, &add->op, start_worker(add)); // 0, or UV_E*
+ *     }
+ *
+ *     static void in_the_worker(struct add *add) { neap_complete(&add->op, 0); }
+ *
+ * Check arguments first, then begin, then start, then await: between beginning and awaiting nothing may
+ * raise. What an operation needs while it is under way belongs in its struct; arguments stay alive on
+ * the coroutine's stack. Each operation that was awaited is completed exactly once, unless its [cancel]
+ * has said NEAP_GONE, and even after neap_free. */
 
-/* Ends every task (their <close> variables run, without awaiting), closes every handle, and frees
- * the state and the loop. NULL is allowed. */
-NEAP_API void neap_free(neap_t *neap);
+/* The beginning of a struct of the host's. */
+typedef struct neap_op { void *reserved[20]; } neap_op;
 
-/* Opens the module in any Lua 5.4 state: what `require "neap"` calls. The state's runtime is freed
- * with the state. */
+/* What becomes of an operation whose task is cancelled. */
+typedef enum neap_cancelled {
+  NEAP_GONE,     /* it is stopped: neap_complete will not be called. The task is woken at once */
+  NEAP_COMING,   /* neap_complete will follow soon, with UV_ECANCELED if it was stopped: wait for that */
+  NEAP_ABANDONED /* neap_complete will follow some time; nobody waits for it */
+} neap_cancelled;
+
+typedef struct neap_op_kind {
+  const char *name; /* as scripts know the function: for errors and tracebacks */
+  size_t size;      /* of the struct; what follows its neap_op begins as zeros */
+
+  /* Pushes what the function returns, and returns the count; may raise. NULL: nothing. It is not called
+   * after a negative status: then the function returns nil, an error object and the code's name. */
+  int (*push)(lua_State *L, neap_op *op);
+
+  /* Is called at most once, on the runtime's thread, when the task is cancelled or killed, or the runtime
+   * freed. Must not raise. NULL: NEAP_ABANDONED. */
+  neap_cancelled (*cancel)(neap_op *op);
+
+  /* Releases what the struct holds: once, at the end, whatever happened; in the thread that completes it
+   * when the runtime is gone by then. NULL: nothing. */
+  void (*drop)(neap_op *op);
+} neap_op_kind;
+
+/* Returns a new operation of the running task. Raises a Lua error, with nothing begun, outside a task,
+ * where Lua cannot yield, and when the task is cancelled. What it returns must be passed to neap_await by
+ * this very call. */
+NEAP_API void *neap_begin(lua_State *L, const neap_op_kind *kind);
+
+/* Suspends the task until the operation is completed; a negative [status] means that it could not be
+ * started: it is completed with that. To be returned. */
+NEAP_API int neap_await(lua_State *L, neap_op *op, int status);
+
+/* Completes an operation, from any thread, with 0 or UV_E*. The struct may be gone when it returns. */
+NEAP_API void neap_complete(neap_op *op, int status);
+
+/* Pushes nil, an error object and the code's name, as functions return them that failed in the outside
+ * world: "operation target: message". [target] may be NULL. Returns 3. */
+NEAP_API int neap_fail(lua_State *L, int status, const char *operation, const char *target);
+
+/* A future that C completes. */
+typedef struct neap_future neap_future;
+
+/* Pushes a new Future, which scripts can await, and returns the handle to complete it with; NULL, with
+ * nothing pushed, for want of memory. The loop is kept alive meanwhile. */
+NEAP_API neap_future *neap_future_new(lua_State *L);
+
+/* Completes it, with the [count] values on top of the stack of [L] if [status] is LUA_OK, or else with the
+ * error there; pops them. Each handle is to be settled once, and is not valid behind that; after
+ * neap_free [L] may be NULL. Returns whether the future was still pending: a script may cancel it. */
+NEAP_API int neap_settle(lua_State *L, neap_future *future, int status, int count);
+
+/* --- Other threads --- */
+
+/* Is called on the runtime's thread, in the order of posting among the loop's callbacks; may raise, which is
+ * reported. If the runtime is freed first, [neap] is NULL: release what [user] holds. */
+typedef void neap_posted(neap_t *neap, void *user);
+
+/* From any thread: wakes the loop, and lets it call [posted]. Returns 0, UV_ENOMEM, or UV_ECANCELED when the
+ * runtime was freed, which the host must see to itself that no thread relies on. */
+NEAP_API int neap_post(neap_t *neap, neap_posted *posted, void *user);
+
+/* --- The module --- */
+
+/* Opens the module in any Lua 5.4 state: what `require "neap"` calls in the stock interpreter. Its runtime
+ * is freed with the state. */
 NEAP_API int luaopen_neap(lua_State *L);
 
 #ifdef __cplusplus

@@ -36,6 +36,7 @@ end
 --- `lua_bytes` and `malloc_bytes` (of the process, Lua's included).
 ---@return table<string, integer>
 function M.census()
+  if core.end_idle_threads then core.end_idle_threads() end
   local census = core.census()
   census.tasks = #core.all_tasks()
   return census

@@ -120,9 +120,10 @@ static void load_judge(lua_State *L, const char *name) {
   lua_remove(L, -2);
 }
 
+static neap_t *make(void) { return neap_new(&(neap_config){.virtual_clock = 1}); }
+
 static neap_t *with_judge(neap_t *neap, const char *name) {
   if (!neap) die("neap_new failed");
-  neap_use_virtual_clock(neap);
   load_judge(neap_state(neap), name);
   return neap;
 }
@@ -140,19 +141,15 @@ static void arm(const struct injection *injection) {
 static int run_main(neap_t *neap) {
   lua_State *L = neap_state(neap);
   int base = lua_gettop(L) - 1;
-  if (neap_spawn(neap, 0) != LUA_OK) return LUA_ERRRUN;
-  neap_run_result result = neap_run(neap, NEAP_UNTIL_MAIN);
-  if (result == NEAP_DEADLOCKED) return LUA_ERRRUN;
-  int status = neap_result(neap);
+  int status = neap_call(neap, 0, NULL);
   if (status == LUA_YIELD) lua_pushliteral(L, "the main task has not ended");
   lua_settop(L, base + 1);
   return status;
 }
 
 static void end_tasks(neap_t *neap) {
-  lua_State *L = neap_state(neap);
   neap_cancel_all(neap);
-  if (neap_run(neap, NEAP_UNTIL_DONE) == NEAP_DEADLOCKED) lua_pop(L, 1);
+  neap_run(neap);
   neap_report_errors(neap);
 }
 
@@ -163,11 +160,9 @@ static enum verdict ask(neap_t *neap, const char *name, int nargs) {
   lua_getfield(L, 1, name);
   lua_insert(L, -(nargs + 1));
   int base = lua_gettop(L) - nargs - 1;
-  if (neap_spawn(neap, nargs) == LUA_OK) {
-    neap_run(neap, NEAP_UNTIL_MAIN);
-    if (neap_result(neap) == LUA_OK && lua_isnoneornil(L, base + 1)) return CLEAN;
-  }
+  bool ok = neap_call(neap, nargs, NULL) == LUA_OK;
   lua_settop(L, base + 1);
+  if (ok && lua_isnil(L, -1)) return CLEAN;
   fprintf(stderr, "faults: %s\n", luaL_tolstring(L, -1, NULL));
   return BAD;
 }
@@ -226,7 +221,7 @@ static enum verdict try_out(neap_t *neap, const char *name) {
 
 static enum verdict make_runtime(const struct injection *injection, int *count) {
   arm(injection);
-  neap_t *neap = neap_new(NULL);
+  neap_t *neap = make();
   *count = faults_disarm();
   if (neap) return try_out(neap, "neap_new");
   return faults_live() > 0 ? LEAK : injection->first > 0 ? CLEAN : BAD;
@@ -257,7 +252,7 @@ static int require_neap(lua_State *L) {
 }
 
 static enum verdict load_library(const struct injection *injection, int *count) {
-  neap_t *neap = neap_new(NULL);
+  neap_t *neap = make();
   if (!load_twice(neap_state(neap), require_neap, injection, count)) return free_state(neap, BAD);
   return try_out(neap, "require");
 }
@@ -308,7 +303,7 @@ static void open_scenario(struct scenario *scenario, const char *name) {
   for (const struct beginning *beginning = beginnings; beginning->name; beginning++)
     if (strcmp(beginning->name, name) == 0) scenario->play = beginning->play;
   if (scenario->play) return;
-  scenario->neap = with_judge(neap_new(NULL), name);
+  scenario->neap = with_judge(make(), name);
   lua_State *L = neap_state(scenario->neap);
   lua_getfield(L, 1, "frees");
   scenario->frees = lua_toboolean(L, -1);
@@ -447,7 +442,7 @@ static int run_many(const char *name, int cap) {
 static int print_names(void) {
   for (const struct beginning *beginning = beginnings; beginning->name; beginning++)
     puts(beginning->name);
-  neap_t *neap = with_judge(neap_new(NULL), NULL);
+  neap_t *neap = with_judge(make(), NULL);
   lua_State *L = neap_state(neap);
   lua_getfield(L, 1, "names");
   for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {

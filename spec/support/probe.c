@@ -29,15 +29,6 @@ static int l_in_thread(lua_State *L) {
   return count;
 }
 
-/* Runs the main task on top of the stack of a runtime; leaves what it ended with there. */
-static int run(neap_t *neap) {
-  if (neap_spawn(neap, 0) != LUA_OK) return LUA_ERRMEM;
-  neap_run(neap, NEAP_UNTIL_MAIN);
-  int status = neap_result(neap);
-  neap_run(neap, NEAP_UNTIL_DONE);
-  return status;
-}
-
 /* in_runtime(code): runs code as the body of another runtime; true and the first value that it
  * returned, as a string, or false and the error. */
 static int l_in_runtime(lua_State *L) {
@@ -46,7 +37,8 @@ static int l_in_runtime(lua_State *L) {
   if (!neap) return luaL_error(L, "cannot make a runtime");
   lua_State *other = neap_state(neap);
   int status = luaL_loadstring(other, code);
-  if (status == LUA_OK) status = run(neap);
+  if (status == LUA_OK) status = neap_call(neap, 0, NULL);
+  neap_run(neap);
   lua_pushboolean(L, status == LUA_OK);
   lua_pushstring(L, lua_gettop(other) > 0 ? luaL_tolstring(other, 1, NULL) : NULL);
   neap_free(neap);

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/exit.h"
 #include "core/error.h"
+#include "core/runtime.h"
 #include "core/shuffle.h"
 #include "core/watchdog.h"
 #include "neap.h"
@@ -177,16 +177,13 @@ static int complain(struct command *c) {
   return LUA_ERRRUN;
 }
 
-/* Runs the function and its arguments on the stack as the main task; leaves its values. */
+/* Calls the function with the arguments on the stack as the main task; leaves its values. */
 static int call(struct command *c, int nargs) {
-  if (neap_spawn(c->neap, nargs) != LUA_OK) {
-    lua_pushnil(c->L);
-    return complain(c);
-  }
-  while (neap_run(c->neap, NEAP_UNTIL_MAIN) == NEAP_STOPPED && !exit_asked(c->L)) continue;
-  int status = neap_result(c->neap);
-  if (status == LUA_YIELD) return LUA_ERRRUN;
+  const char *traceback;
+  int status = neap_call(c->neap, nargs, &traceback);
   if (status == LUA_OK) return LUA_OK;
+  if (status == LUA_YIELD) return LUA_ERRRUN;
+  lua_pushstring(c->L, traceback);
   if (!signal_received) return complain(c);
   lua_pop(c->L, 2);
   return status;
@@ -324,24 +321,19 @@ static int run_tests(struct command *c) {
   return run_module(c, "neap.busted");
 }
 
-/* Waits for the tasks that are left. Returns whether they could end. */
-static bool finish_tasks(struct command *c) {
-  neap_run_result result;
-  while ((result = neap_run(c->neap, NEAP_UNTIL_DONE)) == NEAP_STOPPED && !exit_asked(c->L))
-    continue;
-  if (result != NEAP_DEADLOCKED) return true;
-  lua_pushnil(c->L);
-  complain(c);
+/* Waits for the tasks that are left. */
+static neap_status finish_tasks(struct command *c) {
+  neap_status status;
+  while ((status = neap_run(c->neap)) == NEAP_STOPPED) continue;
+  if (status != NEAP_DEADLOCKED) return status;
   neap_cancel_all(c->neap);
-  neap_run(c->neap, NEAP_UNTIL_DONE);
-  return false;
+  return neap_run(c->neap);
 }
 
 static int finish(struct command *c, int status) {
   bool ok = status == LUA_OK;
   if (!ok) neap_cancel_all(c->neap);
-  if (!exit_asked(c->L) && !finish_tasks(c)) ok = false;
-  if (exit_asked(c->L)) return exit_code(c->L);
+  if (finish_tasks(c) == NEAP_EXITED) return neap_exit_code(c->neap);
   if (neap_report_errors(c->neap) > 0) ok = false;
   if (signal_received) return 128 + signal_received;
   return ok ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -379,9 +371,8 @@ static void start_watchdog(struct command *c) {
 static int run_command(struct command *c) {
   watch_signals(c->neap);
   guard_sigpipe(c->L);
-  exit_install(c->L);
-  shuffle_set_seed(c->neap, (uint64_t)c->seed);
-  if (c->virtual_clock) neap_use_virtual_clock(c->neap);
+  runtime_get(c->L)->ends_process = true;
+  shuffle_set_seed(runtime_get(c->L), (uint64_t)c->seed);
   start_watchdog(c);
   int status = finish(c, run_protected(c));
   unwatch_signals();
@@ -398,7 +389,8 @@ int main(int argc, char **argv) {
   /* Strings of some KB that come and go at the heap's end must not make it shrink and grow. */
   mallopt(M_TRIM_THRESHOLD, 16 << 20);
   mallopt(M_TOP_PAD, 1 << 20);
-  c.neap = neap_new(&(neap_config){.ignore_environment = c.ignore_environment});
+  neap_config config = {.ignore_environment = c.ignore_environment, .virtual_clock = c.virtual_clock};
+  c.neap = neap_new(&config);
   if (!c.neap) {
     fprintf(stderr, "%s: cannot create state: not enough memory\n", c.name);
     return EXIT_FAILURE;

@@ -10,8 +10,8 @@
 
 /* Registry: the coroutines that an await has passed through and not come back, and those of tasks that user
  * code has got hold of, with their task (weak keys); the function of coroutine_push_runner; the functions of
- * the library `coroutine`. */
-static const char parked_key, runner_key, library_key;
+ * the library `coroutine`; those they have replaced. */
+static const char parked_key, runner_key, library_key, replaced_key;
 
 int thread_close(lua_State *co, lua_State *from) {
 #if LUA_VERSION_RELEASE_NUM >= 50406
@@ -395,15 +395,35 @@ void coroutine_close_chain(lua_State *L, lua_State *co) {
   thread_close(co, L);
 }
 
+/* Where the table `coroutine` is a host's, or a script's, it may be gone. */
 void coroutine_install(lua_State *L) {
-  lua_getglobal(L, "coroutine");
+  int top = lua_gettop(L);
+  bool table = lua_getglobal(L, "coroutine") == LUA_TTABLE;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &library_key);
-  for (const luaL_Reg *entry = replacements; entry->name; entry++) {
-    lua_getfield(L, -1, entry->name);
-    lua_setfield(L, -3, entry->name);
+  lua_newtable(L); /* what is replaced */
+  for (const luaL_Reg *entry = replacements; table && entry->name; entry++) {
+    lua_getfield(L, top + 1, entry->name);
+    lua_setfield(L, top + 3, entry->name);
+    lua_getfield(L, top + 2, entry->name);
+    lua_setfield(L, top + 1, entry->name);
   }
-  lua_pop(L, 2);
+  if (table && !runtime_get(L)->installed) lua_rawsetp(L, LUA_REGISTRYINDEX, &replaced_key);
   runtime_get(L)->installed = true;
+  lua_settop(L, top);
+}
+
+void coroutine_uninstall(lua_State *L) {
+  int top = lua_gettop(L);
+  bool table = lua_getglobal(L, "coroutine") == LUA_TTABLE;
+  table = lua_rawgetp(L, LUA_REGISTRYINDEX, &replaced_key) == LUA_TTABLE && table;
+  for (const luaL_Reg *entry = replacements; table && entry->name; entry++) {
+    lua_getfield(L, top + 1, entry->name);
+    bool ours = lua_tocfunction(L, -1) == entry->func;
+    lua_getfield(L, top + 2, entry->name);
+    if (ours) lua_setfield(L, top + 1, entry->name);
+    lua_settop(L, top + 2);
+  }
+  lua_settop(L, top);
 }
 
 static int l_install(lua_State *L) {

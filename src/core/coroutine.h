@@ -13,6 +13,9 @@ void coroutine_open(lua_State *L, struct neap *rt);
  * `coroutine`. May be called twice. */
 void coroutine_install(lua_State *L);
 
+/* Puts back what they have replaced, where they still stand. */
+void coroutine_uninstall(lua_State *L);
+
 /* Pushes the function (co, ...) that runs a coroutine to its end, in the running task; its own
  * yields are turns. */
 void coroutine_push_runner(lua_State *L);

@@ -226,6 +226,10 @@ void future_finish(lua_State *L, struct neap *rt, int index, int first) {
   complete(rt, future, FUTURE_FINISHED);
 }
 
+void future_abandon(struct neap *rt, struct future *future) {
+  complete(rt, future, FUTURE_CANCELLED);
+}
+
 void future_fail_quietly(lua_State *L, struct neap *rt, int index, enum future_state state) {
   struct future *future = lua_touserdata(L, index);
   lua_setiuservalue(L, index, FUTURE_RESULT);

@@ -62,6 +62,9 @@ void future_fail(lua_State *L, struct neap *rt, int index, enum future_state sta
 /* The same where nothing may raise: the error is reported only when the future is collected. */
 void future_fail_quietly(lua_State *L, struct neap *rt, int index, enum future_state state);
 
+/* Completes it as cancelled, without an error object: for a runtime that is being freed. Cannot raise. */
+void future_abandon(struct neap *rt, struct future *future);
+
 /* Pushes the values and returns their count, or raises the error: what an awaiter gets. */
 int future_push_result(lua_State *L, int index);
 

@@ -25,6 +25,7 @@ enum object_kind {
   OBJECT_CHANNEL,
   OBJECT_THREAD,
   OBJECT_THREAD_CALL,
+  OBJECT_JOB,
   OBJECT_KINDS
 };
 

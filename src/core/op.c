@@ -13,8 +13,9 @@
 enum { SPIN_TURNS = 10000000 };
 
 static void drop(struct neap *rt, struct op *op) {
+  bool lasting = op->kind->lasting;
   if (op->kind->drop) op->kind->drop(rt, op);
-  pool_release(&rt->pool, op, op->kind->size);
+  if (!lasting) pool_release(&rt->pool, op, op->kind->size);
 }
 
 static int finish(lua_State *L, struct neap *rt, struct task *task, struct op *op) {
@@ -123,18 +124,21 @@ static struct task *check_awaiting(lua_State *L, struct neap *rt, const char *na
   return task;
 }
 
-void *op_begin(lua_State *L, const struct op_kind *kind) {
-  struct neap *rt = runtime_of(L);
+void *op_begin_in(lua_State *L, struct neap *rt, const struct op_kind *kind) {
   struct task *task = check_awaiting(L, rt, kind->name);
   op_reap(rt, task);
   luaL_checkstack(L, 8, NULL);
-  struct op *op = pool_alloc(&rt->pool, kind->size);
+  struct op *op = kind->lasting ? malloc(kind->size) : pool_alloc(&rt->pool, kind->size);
   if (!op) luaL_error(L, "%s: not enough memory", kind->name);
   memset(op, 0, kind->size);
   op->kind = kind;
   op->task = task;
   task->op = op;
   return op;
+}
+
+void *op_begin(lua_State *L, const struct op_kind *kind) {
+  return op_begin_in(L, runtime_of(L), kind);
 }
 
 void op_check(lua_State *L, const char *name) { check_awaiting(L, runtime_of(L), name); }

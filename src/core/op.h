@@ -54,6 +54,9 @@ struct op_kind {
 
   /* Nothing outside the runtime knows of it (a timer, a list): it can be dropped while waiting. */
   bool local;
+
+  /* Its memory, of malloc's, is released by drop, since others may hold it longer. */
+  bool lasting;
 };
 
 enum op_state { OP_BEGUN, OP_WAITING, OP_ABORTING, OP_DONE };
@@ -69,6 +72,9 @@ struct op {
  * cannot yield, and CancelledError when the task is cancelled. What it returns must be passed to
  * op_await by this very call. */
 void *op_begin(lua_State *L, const struct op_kind *kind);
+
+/* The same in a function that is not of neap's own. */
+void *op_begin_in(lua_State *L, struct neap *rt, const struct op_kind *kind);
 
 /* Raises what op_begin would raise. */
 void op_check(lua_State *L, const char *name);

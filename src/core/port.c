@@ -38,7 +38,14 @@ void port_unref(struct neap_port *port) {
   if (atomic_fetch_sub_explicit(&port->holders, 1, memory_order_acq_rel) > 1) return;
   uv_mutex_destroy(&port->lock);
   remember_freed(port);
+  for (int i = 0; i < PORT_RETIRED; i++) free(port->retired[i]);
   free(port);
+}
+
+void port_retire(struct neap_port *port, void *block) {
+  void **place = &port->retired[port->retired_count++ % PORT_RETIRED];
+  free(*place);
+  *place = block;
 }
 
 /* --- posts --- */
@@ -100,10 +107,13 @@ void port_leave(struct neap *rt) {
   atomic_store_explicit(&rt->port->runner, 0, memory_order_relaxed);
 }
 
-bool port_is_foreign(struct neap_port *port) {
-  uintptr_t runner = atomic_load_explicit(&port->runner, memory_order_relaxed);
-  return runner != 0 && runner != (uintptr_t)pthread_self();
+static uintptr_t runner_of(struct neap_port *port) {
+  return atomic_load_explicit(&port->runner, memory_order_relaxed);
 }
+
+bool port_runs_here(struct neap_port *port) { return runner_of(port) == (uintptr_t)pthread_self(); }
+
+bool port_is_foreign(struct neap_port *port) { return runner_of(port) != 0 && !port_runs_here(port); }
 
 /* --- its beginning and end --- */
 

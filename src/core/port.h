@@ -26,11 +26,17 @@ struct port_host {
   void *user;
 };
 
+enum { PORT_RETIRED = 16 };
+
 struct neap_port {
   atomic_uint holders;
   atomic_uintptr_t runner;  /* the thread inside a run, as an integer; 0: none */
   struct neap *rt;          /* NULL when it is freed; for the loop's thread */
   struct port_host host;
+  bool has_host;            /* which holds it, and frees the runtime */
+  bool owns_state;
+  void *retired[PORT_RETIRED]; /* blocks that a host had, so that another use of them is seen */
+  unsigned retired_count;
   unsigned expecting;       /* that wait for posts; the loop's thread alone */
 
   uv_mutex_t lock;          /* of what follows */
@@ -56,6 +62,9 @@ bool port_post(struct neap_port *port, struct post *post);
 void port_expect(struct neap *rt);
 void port_unexpect(struct neap *rt);
 
+/* Frees a block of malloc's that a host has held, after a while. On the loop's thread. */
+void port_retire(struct neap_port *port, void *block);
+
 /* The thread inside a run. */
 void port_enter(struct neap *rt);
 void port_leave(struct neap *rt);
@@ -63,7 +72,8 @@ void port_leave(struct neap *rt);
 /* Whether it was freed not long ago: what it points to is not looked at. */
 bool port_was_freed(const struct neap_port *port);
 
-/* Whether another thread runs it just now. */
+/* Whether another thread runs it just now, or this one does. */
 bool port_is_foreign(struct neap_port *port);
+bool port_runs_here(struct neap_port *port);
 
 #endif

@@ -8,9 +8,13 @@
 #include "core/future.h"
 #include "core/handle.h"
 #include "core/loop.h"
+#include "core/port.h"
 #include "core/runtime.h"
 #include "core/task.h"
 #include "core/task_info.h"
+#include "neap.h"
+
+enum { LINE_BYTES = 512 };
 
 static const char handler_key, traceback_key, caller_key, kept_key;
 
@@ -94,6 +98,17 @@ static void enter_context(lua_State *L, struct neap *rt, int object) {
   context_set(L, rt);
 }
 
+/* Where there may be no memory for more. */
+static void tell_plainly(struct neap *rt, const char *message, const char *error) {
+  char line[LINE_BYTES];
+  struct neap_report report = {.message = line};
+  snprintf(line, sizeof line, "%s: %s", message, error);
+  if (rt->port && rt->port->host.on_report)
+    rt->port->host.on_report(rt->port->host.user, &report);
+  else
+    fprintf(stderr, "neap: %s\n", line);
+}
+
 /* (request, error or traceback, object or nil): calls the handler that is set, and the default one if that
  * fails. */
 static int call_handler(lua_State *L) {
@@ -114,7 +129,7 @@ static int call_handler(lua_State *L) {
   loop_push(L, rt);
   lua_pushvalue(L, 4);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    fprintf(stderr, "neap: the exception handler failed: %s\n", error_tostring(L, -1));
+    tell_plainly(rt, "the exception handler failed", error_tostring(L, -1));
     lua_pop(L, 2);
     lua_call(L, 2, 0);
   }
@@ -134,7 +149,7 @@ static void call_protected(lua_State *L, struct neap *rt, struct request *reques
   else
     lua_pushnil(L);
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
-    fprintf(stderr, "neap: %s: %s\n", request->message, error_tostring(L, -1));
+    tell_plainly(rt, request->message, error_tostring(L, -1));
     lua_settop(L, value + contexts);
   }
   if (contexts) context_set(L, rt);
@@ -214,23 +229,37 @@ static void push_subject(lua_State *L, bool warning) {
   lua_settop(L, message);
 }
 
-/* (loop, context): writes one paragraph to stderr. */
+static const char *field(lua_State *L, const char *name) {
+  lua_getfield(L, 2, name);
+  return lua_tostring(L, -1);
+}
+
+static void write_report(lua_State *L, const struct neap_report *report) {
+  lua_pushfstring(L, "neap: %s%s", report->is_warning ? "warning: " : "", report->message);
+  add_line(L, "", "traceback");
+  add_line(L, "made at ", "made_at");
+  fflush(stdout);
+  fprintf(stderr, "%s\n", lua_tostring(L, -1));
+}
+
+/* (loop, context): tells the host, or else writes one paragraph to stderr. */
 static int l_default_exception_handler(lua_State *L) {
+  struct neap *rt = runtime_of(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   bool warning = lua_getfield(L, 2, "warning") != LUA_TNIL;
   push_subject(L, warning);
   lua_getfield(L, 2, "exception");
   error_tostring(L, -1);
-  if (warning)
-    lua_pushfstring(L, "neap: warning: %s", lua_tostring(L, 4));
+  if (!warning) lua_pushfstring(L, "%s: %s", lua_tostring(L, 4), lua_tostring(L, 6));
+  struct neap_report report = {.message = lua_tostring(L, warning ? 4 : 7), .is_warning = warning};
+  report.traceback = field(L, "traceback");
+  report.made_at = field(L, "made_at");
+  if (!warning) rt->reported++;
+  if (rt->port && rt->port->host.on_report)
+    rt->port->host.on_report(rt->port->host.user, &report);
   else
-    lua_pushfstring(L, "neap: %s: %s", lua_tostring(L, 4), lua_tostring(L, 6));
-  add_line(L, "", "traceback");
-  add_line(L, "made at ", "made_at");
-  if (!warning) runtime_of(L)->reported++;
-  fflush(stdout);
-  fprintf(stderr, "%s\n", lua_tostring(L, -1));
+    write_report(L, &report);
   return 0;
 }
 

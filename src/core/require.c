@@ -18,8 +18,8 @@
 #include "core/task.h"
 #include "core/wait_queue.h"
 
-/* Registry table (weak values): what is being loaded, by name. */
-static const char loads_key;
+/* Registry: what is being loaded, by name (weak values); the `require` that was replaced. */
+static const char loads_key, replaced_key;
 
 enum load_state { LOADING, LOADED, FAILED, ABANDONED };
 
@@ -269,6 +269,8 @@ void require_install(lua_State *L) {
   int top = lua_gettop(L);
   lua_getglobal(L, "require");
   bool replace = lua_iscfunction(L, -1) && lua_tocfunction(L, -1) != l_require;
+  lua_pushvalue(L, -1);
+  if (replace) lua_rawsetp(L, LUA_REGISTRYINDEX, &replaced_key);
   runtime_push(L);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, LUA_LOADLIBNAME);
@@ -277,6 +279,15 @@ void require_install(lua_State *L) {
     lua_pushcclosure(L, l_require, 2);
     lua_setglobal(L, "require");
   }
+  lua_settop(L, top);
+}
+
+void require_uninstall(lua_State *L) {
+  int top = lua_gettop(L);
+  lua_getglobal(L, "require");
+  bool ours = lua_tocfunction(L, -1) == l_require;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &replaced_key);
+  if (ours) lua_setglobal(L, "require");
   lua_settop(L, top);
 }
 

@@ -315,8 +315,8 @@ void task_abandon(struct neap *rt, struct task *task) {
   scope_forget(rt, task);
   list_remove(&task->link);
   rt->task_count--;
-  task->future.state = FUTURE_CANCELLED;
   task->L = NULL;
+  future_abandon(rt, &task->future);
 }
 
 void task_throw(lua_State *L, struct neap *rt, int index) {

@@ -1,8 +1,9 @@
-#include "cli/exit.h"
+#include "core/exit.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "core/error.h"
 #include "core/runtime.h"
 #include "core/task.h"
 
@@ -16,20 +17,23 @@ static int never(lua_State *L, int status, lua_KContext context) {
   return luaL_error(L, "os.exit: the program has ended");
 }
 
-static int call_original(lua_State *L) {
+/* Lua's own, where the process is the program's: nothing is unwound then, as in Lua. */
+static int end_process(lua_State *L, struct neap *rt) {
+  if (!rt->ends_process)
+    return error_misuse(L, "os.exit: cannot end the run from where Lua cannot yield");
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, 0);
   return 0;
 }
 
-/* os.exit(code, close): as in Lua; with neap loaded the task stops here, and main ends the rest. Where
- * Lua cannot yield nothing is unwound, as in Lua. */
+/* os.exit(code, close): as in Lua; but the task stops here, and whoever runs the loop ends the rest. In the
+ * neap command that is so in programs that have loaded neap. */
 static int l_exit(lua_State *L) {
   struct neap *rt = runtime_of(L);
   int code = check_code(L);
-  if ((!rt->used && !lua_toboolean(L, 2)) || rt->active != L || rt->barrier || !lua_isyieldable(L))
-    return call_original(L);
+  bool plain = rt->ends_process && !rt->used && !lua_toboolean(L, 2);
+  if (plain || rt->active != L || rt->barrier || !lua_isyieldable(L)) return end_process(L, rt);
   rt->exiting = true;
   rt->exit_code = code;
   rt->stop = true;
@@ -39,14 +43,11 @@ static int l_exit(lua_State *L) {
 }
 
 void exit_install(lua_State *L) {
-  lua_getglobal(L, "os");
-  runtime_push(L);
-  lua_getfield(L, -2, "exit");
-  lua_pushcclosure(L, l_exit, 2);
-  lua_setfield(L, -2, "exit");
+  if (lua_getglobal(L, "os") == LUA_TTABLE) {
+    runtime_push(L);
+    lua_getfield(L, -2, "exit");
+    lua_pushcclosure(L, l_exit, 2);
+    lua_setfield(L, -2, "exit");
+  }
   lua_pop(L, 1);
 }
-
-bool exit_asked(lua_State *L) { return runtime_get(L)->exiting; }
-
-int exit_code(lua_State *L) { return runtime_get(L)->exit_code; }

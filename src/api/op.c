@@ -1,0 +1,266 @@
+/* What C does for tasks that wait: operations, futures, posts. */
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/future.h"
+#include "core/op.h"
+#include "core/report.h"
+#include "core/task.h"
+#include "api/host.h"
+
+/* --- operations --- */
+
+/* What a neap_op is. */
+struct host_op {
+  struct op op; /* must be first */
+  struct op_kind kind;
+  const neap_op_kind *host;
+  struct neap_port *port; /* counted */
+  struct post post;       /* of a completion from another thread */
+  int status;             /* of that */
+  bool awaited;
+  bool expecting;         /* it keeps the loop alive */
+  atomic_bool completed;  /* or gone: a further completion is a mistake */
+};
+
+static_assert(sizeof(struct host_op) <= sizeof(neap_op), "neap_op reserves too little");
+
+static struct host_op *of_op(struct op *op) { return (struct host_op *)op; }
+
+static int push(lua_State *L, struct neap *rt, struct op *op) {
+  (void)rt;
+  const neap_op_kind *host = of_op(op)->host;
+  if (op->status < 0) return error_return(L, op->status, host->name, NULL);
+  return host->push ? host->push(L, (neap_op *)op) : 0;
+}
+
+static void unexpect(struct neap *rt, struct host_op *op) {
+  if (op->expecting) port_unexpect(rt);
+  op->expecting = false;
+}
+
+/* A completion may be on its way from another thread. */
+static enum op_abort cancel(struct neap *rt, struct op *waiting) {
+  struct host_op *op = of_op(waiting);
+  neap_cancelled answer = NEAP_ABANDONED;
+  if (atomic_load(&op->completed)) return OP_COMING;
+  if (op->host->cancel) answer = op->host->cancel((neap_op *)op);
+  if (answer == NEAP_COMING || (answer == NEAP_GONE && atomic_exchange(&op->completed, true)))
+    return OP_COMING;
+  unexpect(rt, op);
+  return answer == NEAP_GONE ? OP_GONE : OP_ABANDONED;
+}
+
+static void let_go(struct host_op *op) {
+  if (op->host->drop) op->host->drop((neap_op *)op);
+  port_unref(op->port);
+}
+
+static void drop(struct neap *rt, struct op *done) {
+  struct host_op *op = of_op(done);
+  atomic_store(&op->completed, true);
+  unexpect(rt, op);
+  let_go(op);
+  port_retire(rt->port, op);
+}
+
+/* In the thread that completes it, or that frees the runtime: nobody can wait for it any more. */
+static void drop_late(struct host_op *op) {
+  let_go(op);
+  free(op);
+}
+
+static void run_completion(struct neap *rt, struct post *post) {
+  struct host_op *op = container_of(post, struct host_op, post);
+  if (rt)
+    op_complete(rt, &op->op, op->status);
+  else
+    drop_late(op);
+}
+
+static void init(struct host_op *op, struct neap *rt, const neap_op_kind *kind) {
+  op->host = kind;
+  op->kind = *op->op.kind;
+  op->op.kind = &op->kind;
+  op->port = rt->port;
+  op->post.run = run_completion;
+  atomic_init(&op->completed, false);
+  port_ref(rt->port);
+}
+
+void *neap_begin(lua_State *L, const neap_op_kind *kind) {
+  struct neap *rt = runtime_get(L);
+  if (!kind || kind->size < sizeof(neap_op))
+    return error_misuse(L, "neap_begin: the kind is NULL, or its size less than a neap_op's"), NULL;
+  if (!rt) return error_misuse(L, "%s: this Lua state has no runtime", kind->name), NULL;
+  struct op_kind internal = {
+      .name = kind->name, .size = kind->size, .push = push, .abort = cancel, .drop = drop, .lasting = true};
+  struct host_op *op = op_begin_in(L, rt, &internal);
+  init(op, rt, kind);
+  return op;
+}
+
+static void expect(struct neap *rt, struct host_op *op) {
+  op->expecting = true;
+  port_expect(rt);
+}
+
+int neap_await(lua_State *L, neap_op *awaited, int status) {
+  struct host_op *op = (struct host_op *)awaited;
+  struct neap *rt = runtime_get(L);
+  if (!op || !rt || !rt->current || rt->current->op != &op->op || op->awaited)
+    return error_misuse(L, "neap_await: this is not what the function has begun");
+  op->awaited = true;
+  if (status < 0)
+    atomic_store(&op->completed, true);
+  else if (op->op.state == OP_BEGUN)
+    expect(rt, op);
+  return op_await(L, &op->op, status);
+}
+
+void neap_complete(neap_op *completed, int status) {
+  struct host_op *op = (struct host_op *)completed;
+  if (!op) {
+    host_refuse("neap_complete", "the operation is NULL");
+  } else if (atomic_exchange(&op->completed, true)) {
+    host_refuse("neap_complete", "'%s' was completed already, or is gone", op->host->name);
+  } else if (port_runs_here(op->port)) {
+    op_complete(op->port->rt, &op->op, status);
+  } else {
+    op->status = status;
+    if (!port_post(op->port, &op->post)) drop_late(op);
+  }
+}
+
+int neap_fail(lua_State *L, int status, const char *operation, const char *target) {
+  return error_return(L, status, operation, target);
+}
+
+/* --- futures --- */
+
+struct neap_future {
+  struct neap_port *port; /* counted; NULL when it is settled */
+  int slot;
+};
+
+/* Leaves the future. */
+static int protected_new(lua_State *L) {
+  struct neap_future *handle = lua_touserdata(L, 1);
+  struct neap *rt = handle->port->rt;
+  future_new(L, rt);
+  lua_pushvalue(L, -1);
+  handle->slot = anchor_new(L, rt);
+  return 1;
+}
+
+neap_future *neap_future_new(lua_State *L) {
+  struct neap *rt = host_check(L ? neap_of(L) : NULL, "neap_future_new");
+  struct neap_future *handle = rt ? malloc(sizeof *handle) : NULL;
+  if (!handle || !lua_checkstack(L, 4)) return free(handle), NULL;
+  *handle = (struct neap_future){.port = rt->port};
+  lua_pushcfunction(L, protected_new);
+  lua_pushlightuserdata(L, handle);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) return lua_pop(L, 1), free(handle), NULL;
+  port_ref(rt->port);
+  port_expect(rt);
+  return handle;
+}
+
+/* (future, is error, values) */
+static int protected_settle(lua_State *L) {
+  struct neap *rt = runtime_get(L);
+  bool failed = lua_toboolean(L, 2);
+  lua_remove(L, 2);
+  if (failed)
+    future_fail(L, rt, 1, error_is(L, 2, ERROR_CANCELLED) ? FUTURE_CANCELLED : FUTURE_FAILED);
+  else
+    future_finish(L, rt, 1, 2);
+  return 0;
+}
+
+/* Without memory for that it is cancelled: whoever waits is woken. */
+static bool settle(lua_State *L, struct neap *rt, struct neap_future *handle, int status, int count) {
+  int first = lua_gettop(L) - count + 1;
+  lua_pushcfunction(L, protected_settle);
+  anchor_push(L, rt, handle->slot);
+  struct future *future = lua_touserdata(L, -1);
+  bool pending = !future_done(future);
+  lua_pushboolean(L, status != LUA_OK);
+  lua_rotate(L, first, 3);
+  if (lua_pcall(L, count + 2, 0, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    if (pending && !future_done(future)) future_abandon(rt, future);
+  }
+  return pending;
+}
+
+int neap_settle(lua_State *L, neap_future *handle, int status, int count) {
+  if (!handle || !handle->port)
+    return host_refuse("neap_settle", handle ? "the future was settled already" : "the future is NULL"), 0;
+  struct neap_port *port = handle->port;
+  if (port_is_foreign(port))
+    return host_refuse("neap_settle", "another thread is running the runtime"), 0;
+  struct neap *rt = port->rt;
+  if (status != LUA_OK) count = 1;
+  handle->port = NULL;
+  bool pending = false;
+  if (rt && L && lua_checkstack(L, 4)) pending = settle(L, rt, handle, status, count);
+  if (rt) {
+    anchor_release(rt->L, rt, handle->slot);
+    port_unexpect(rt);
+    port_retire(port, handle);
+  } else {
+    free(handle);
+  }
+  port_unref(port);
+  return pending;
+}
+
+/* --- posts --- */
+
+struct host_post {
+  struct post post; /* must be first */
+  neap_posted *posted;
+  void *user;
+};
+
+/* (post) */
+static int protected_posted(lua_State *L) {
+  struct host_post *post = lua_touserdata(L, 1);
+  neap_posted *posted = post->posted;
+  void *user = post->user;
+  lua_settop(L, 0);
+  free(post);
+  posted(runtime_get(L)->port, user);
+  return 0;
+}
+
+static void run_posted(struct neap *rt, struct post *waiting) {
+  struct host_post *post = (struct host_post *)waiting;
+  if (!rt) {
+    post->posted(NULL, post->user);
+    free(post);
+    return;
+  }
+  lua_State *L = rt->L;
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, report_keep_traceback);
+  lua_pushcfunction(L, protected_posted);
+  lua_pushlightuserdata(L, post);
+  if (lua_pcall(L, 1, 0, top + 1) != LUA_OK) report(L, rt, "a post failed", NULL, 0);
+  lua_settop(L, top);
+}
+
+int neap_post(neap_t *neap, neap_posted *posted, void *user) {
+  if (!host_check_port(neap, "neap_post")) return UV_ECANCELED;
+  struct host_post *post = malloc(sizeof *post);
+  if (!post) return UV_ENOMEM;
+  *post = (struct host_post){.post.run = run_posted, .posted = posted, .user = user};
+  if (port_post(neap, &post->post)) return 0;
+  free(post);
+  return UV_ECANCELED;
+}
