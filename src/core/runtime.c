@@ -192,9 +192,12 @@ static void after_poll(struct neap *rt) {
   fire_due(rt);
 }
 
+/* A loop without anything referenced does not look for posts. */
 static void poll_now(struct neap *rt) {
   collector_pace(rt);
+  port_expect(rt);
   uv_run(rt->loop, UV_RUN_NOWAIT);
+  port_unexpect(rt);
   after_poll(rt);
 }
 
