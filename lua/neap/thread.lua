@@ -11,8 +11,22 @@ local M = {}
 ---@field join fun(self: neap.Thread): any waits for its end: what its function returned; its error is raised
 ---@field stop fun(self: neap.Thread) a run_forever in its body returns, or else all its tasks are cancelled
 ---@field is_alive fun(self: neap.Thread): boolean
----@field call_soon_threadsafe fun(self: neap.Thread, fn: function, ...: any): neap.ThreadHandle
-local Thread = core.thread_class()
+---@field call_soon_threadsafe fun(self: neap.Thread, fn: function, ...: any): neap.ThreadHandle a copy is called
+---@field run_coroutine_threadsafe fun(self: neap.Thread, fn: function, ...: any): neap.Task of this loop; a copy is
+--- called in a task of the thread, which is posted at once; cancelling it cancels that one, and does not wait for it
+
+--- A queue whose messages are copied, for tasks of any number of threads. `neap.Channel(maxsize)` makes one; without a
+--- limit unless it is given and above 0.
+---@class neap.Channel
+---@field maxsize integer
+---@field send fun(self: neap.Channel, value: any, ...: any) waits while it is full; the first value must not be nil
+---@field send_nowait fun(self: neap.Channel, value: any, ...: any) raises QueueFull
+---@field receive fun(self: neap.Channel): any waits for a message, and returns its values; nil once it is closed and empty
+---@field receive_nowait fun(self: neap.Channel): any raises QueueEmpty
+---@field messages fun(self: neap.Channel): fun(): any an iterator, up to the end
+---@field close fun(self: neap.Channel) then send raises QueueShutDown, and what is left can be received
+---@field closed fun(self: neap.Channel): boolean
+---@field qsize fun(self: neap.Channel): integer
 
 --- A callback in another thread.
 ---@class neap.ThreadHandle
@@ -30,18 +44,6 @@ end
 function M.thread(fn, ...)
   check_function("thread", 1, fn)
   return core.start_thread(2, false, fn, ...)
-end
-
---- Calls a copy of `fn` in a task of the thread, which is posted at once. Returns a task of this loop, which ends as that
---- one does; cancelling it cancels that one, and does not wait for it.
----@param fn function
----@return neap.Task
-function Thread:run_coroutine_threadsafe(fn, ...)
-  check_function("run_coroutine_threadsafe", 1, fn)
-  local job <const> = core.start_job(self, "run_coroutine_threadsafe", nil, fn, ...)
-  local task <const> = core.create_task_at(2, job.await, job)
-  task:add_done_callback(function() job:cancel() end)
-  return task
 end
 
 --- The threads of to_thread: those that are idle, and as many places as there may be threads at work.

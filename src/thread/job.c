@@ -23,6 +23,7 @@ struct job {
   struct thread *thread;
   struct neap_port *caller;
   bool tells;               /* the caller wants to be told */
+  struct waiter local;      /* the caller's own: for the end of the task that awaits it there */
 
   struct list link;         /* the thread's own: among the jobs that run there */
   struct waiter waiter;     /* for the end of its task */
@@ -193,6 +194,12 @@ static void run_told(struct neap *rt, struct post *post) {
   release(job);
 }
 
+/* Also when it was cancelled before it began. */
+static void local_task_has_ended(struct neap *rt, struct waiter *waiter, struct future *future) {
+  (void)rt, (void)future;
+  cancel(container_of(waiter, struct job, local));
+}
+
 static struct job *make(struct neap *rt, struct thread *thread) {
   struct job *job = calloc(1, sizeof *job);
   if (!job || uv_mutex_init(&job->lock)) return free(job), NULL;
@@ -201,12 +208,14 @@ static struct job *make(struct neap *rt, struct thread *thread) {
   job->cancel.run = run_cancel;
   job->told.run = run_told;
   job->waiter.fire = task_has_ended;
+  job->local.fire = local_task_has_ended;
   job->thread = thread;
   thread_hold(thread);
   job->caller = rt->port;
   port_ref(rt->port);
   list_init(&job->link);
   list_init(&job->waiter.link);
+  list_init(&job->local.link);
   list_init(&job->waiting);
   return job;
 }
@@ -236,6 +245,7 @@ static int l_start_job(lua_State *L) {
   enum { THREAD = 1, CALL, TOLD, FUNCTION };
   struct neap *rt = runtime_of(L);
   struct thread *thread = thread_check(L, THREAD);
+  luaL_checktype(L, FUNCTION, LUA_TFUNCTION);
   struct copy_names names = {luaL_checkstring(L, CALL), "argument", 0};
   runtime_check_open(L, rt, names.call);
   struct job **box = object_new(L, rt, OBJECT_JOB, sizeof *box, 0);
@@ -296,6 +306,28 @@ static int l_await(lua_State *L) {
   return crossing_await(L, crossing);
 }
 
+/* thread:run_coroutine_threadsafe(fn, ...): has a copy of fn called in a task of the thread, which is posted at
+ * once. Returns a task of this loop, which ends as that one does; cancelling it cancels that one, and does not
+ * wait for it. */
+static int l_run_coroutine_threadsafe(lua_State *L) {
+  static const char call[] = "run_coroutine_threadsafe";
+  struct neap *rt = runtime_of(L);
+  thread_check(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushstring(L, call);
+  lua_insert(L, 2);
+  lua_pushnil(L);
+  lua_insert(L, 3);
+  l_start_job(L);
+  struct job *job = *(struct job **)lua_touserdata(L, 1);
+  runtime_push(L);
+  lua_pushcclosure(L, l_await, 1);
+  lua_insert(L, 1);
+  struct task *task = task_new(L, rt, 1, 1);
+  list_append(&task->future.waiters, &job->local.link);
+  return 1;
+}
+
 static int l_cancel(lua_State *L) {
   cancel(check_job(L));
   return 0;
@@ -315,6 +347,11 @@ static const luaL_Reg methods[] = {
     {NULL, NULL},
 };
 
+static const luaL_Reg thread_methods[] = {
+    {"run_coroutine_threadsafe", l_run_coroutine_threadsafe},
+    {NULL, NULL},
+};
+
 static const luaL_Reg functions[] = {
     {"start_job", l_start_job},
     {NULL, NULL},
@@ -322,7 +359,9 @@ static const luaL_Reg functions[] = {
 
 void job_open(lua_State *L, struct neap *rt) {
   object_register(L, rt, OBJECT_JOB, "neap.Job", methods);
-  lua_pop(L, 1);
+  object_push_metatable(L, rt, OBJECT_THREAD);
+  object_add_methods(L, thread_methods);
+  lua_pop(L, 2);
   runtime_push(L);
   luaL_setfuncs(L, functions, 1);
 }

@@ -116,6 +116,22 @@ static int protected_keep_failure(lua_State *L) {
   return 0;
 }
 
+/* (thread): at the runtime's end, where no future can be of use any more. */
+static int protected_report(lua_State *L) {
+  struct thread *thread = lua_touserdata(L, 1);
+  outcome_push_error(L, &thread->outcome, thread->name);
+  lua_settop(L, 2);
+  report(L, runtime_get(L), "a thread failed and nobody read its error", NULL, 0);
+  return 0;
+}
+
+void thread_report(struct neap *rt, struct thread *thread) {
+  if (thread->outcome.kind != OUTCOME_FAILED || atomic_exchange(&thread->retrieved, true)) return;
+  lua_pushcfunction(rt->L, protected_report);
+  lua_pushlightuserdata(rt->L, thread);
+  if (lua_pcall(rt->L, 1, 0, 0) != LUA_OK) lua_pop(rt->L, 1);
+}
+
 static void pass_exit_on(struct neap *rt, struct thread *thread) {
   rt->reported += thread->reported;
   if (!thread->exiting || rt->exiting) return;
@@ -130,6 +146,7 @@ static void run_ended(struct neap *rt, struct post *post) {
     uv_thread_join(&thread->id);
     list_remove(&thread->link);
     port_unexpect(rt);
+    if (thread->watch) op_complete(rt, thread->watch, 0);
     pass_exit_on(rt, thread);
     if (thread->outcome.kind == OUTCOME_FAILED && !atomic_load(&thread->retrieved)) {
       lua_pushcfunction(rt->L, protected_keep_failure);
@@ -144,22 +161,6 @@ static void run_ended(struct neap *rt, struct post *post) {
 /* --- waiting for it --- */
 
 static const struct crossing_kind wait_kind = {.release = thread_release};
-
-/* What a task waits for that wants to know the end only. To cancel it asks the thread to end, which it then
- * waits for all the same. */
-static enum op_abort abort_watch(struct neap *rt, struct op *op) {
-  struct thread *thread = crossing_of(op)->owner;
-  if (atomic_load(&thread->daemon)) return crossing_abort(rt, op);
-  (void)thread_stop(thread, true);
-  return OP_COMING;
-}
-
-static const struct op_kind watch_kind = {
-    .name = "thread",
-    .size = sizeof(struct crossing_op),
-    .abort = abort_watch,
-    .drop = crossing_drop,
-};
 
 /* The error that would be reported has been read. */
 static void read_failure(lua_State *L, struct thread *thread) {
@@ -186,12 +187,11 @@ static const struct op_kind join_kind = {
     .drop = crossing_drop,
 };
 
-static struct crossing *begin_wait(lua_State *L, struct thread *thread, const struct op_kind *kind) {
-  struct crossing *crossing = crossing_begin(L, kind, &wait_kind, thread, &thread->lock);
+static struct crossing *begin_join(lua_State *L, struct thread *thread) {
+  struct crossing *crossing = crossing_begin(L, &join_kind, &wait_kind, thread, &thread->lock);
   thread_hold(thread);
   uv_mutex_lock(&thread->lock);
   bool waits = thread->state != THREAD_ENDED;
-  if (kind == &join_kind) crossing->status = THREAD_JOINS;
   if (waits) list_append(&thread->joiners, &crossing->link);
   uv_mutex_unlock(&thread->lock);
   if (waits)
@@ -207,13 +207,48 @@ static int l_join(lua_State *L) {
   struct thread *thread = thread_check(L, 1);
   lua_settop(L, 1);
   if (thread == thread_room(L)->self) return error_misuse(L, "join: a thread cannot wait for itself");
-  return crossing_await(L, begin_wait(L, thread, &join_kind));
+  return crossing_await(L, begin_join(L, thread));
 }
 
-/* The body of the task that stands for the thread in its parent. */
+/* --- the task that stands for it in its parent --- */
+
+struct watch_op {
+  struct op op;
+  struct thread *thread;
+};
+
+/* To cancel it asks the thread to end, which it then waits for all the same. */
+static enum op_abort abort_watch(struct neap *rt, struct op *op) {
+  (void)rt;
+  struct thread *thread = ((struct watch_op *)op)->thread;
+  if (atomic_load(&thread->daemon)) return OP_GONE;
+  (void)thread_stop(thread, STOP_CANCEL);
+  return OP_COMING;
+}
+
+static void drop_watch(struct neap *rt, struct op *op) {
+  (void)rt;
+  struct thread *thread = ((struct watch_op *)op)->thread;
+  if (thread && thread->watch == op) thread->watch = NULL;
+  thread_release(thread);
+}
+
+static const struct op_kind watch_kind = {
+    .name = "thread",
+    .size = sizeof(struct watch_op),
+    .abort = abort_watch,
+    .drop = drop_watch,
+};
+
+/* Its body. A thread that was joined stands in no list. */
 static int l_watch(lua_State *L) {
   struct thread *thread = thread_check(L, 1);
-  return crossing_await(L, begin_wait(L, thread, &watch_kind));
+  if (list_empty(&thread->link)) return 0;
+  struct watch_op *op = op_begin(L, &watch_kind);
+  op->thread = thread;
+  thread_hold(thread);
+  thread->watch = &op->op;
+  return op_await(L, &op->op, 0);
 }
 
 /* Starts that task for the thread whose object is at [index]. [level] is that of the caller. */
@@ -325,6 +360,7 @@ static int l_thread(lua_State *L) {
   list_remove(&thread->link);
   port_unexpect(rt);
   thread_close_port(thread);
+  thread_mark_end(thread);
   thread_tell_end(thread, rt);
   thread_release(thread);
   thread_release(thread);
@@ -338,7 +374,7 @@ static int l_thread(lua_State *L) {
 static int l_stop(lua_State *L) {
   struct thread *thread = thread_check(L, 1);
   if (!thread->parent) return error_misuse(L, "stop: this thread belongs to the host");
-  if (!thread_stop(thread, false)) return luaL_error(L, "stop: not enough memory");
+  if (!thread_stop(thread, STOP_FOREVER)) return luaL_error(L, "stop: not enough memory");
   return 0;
 }
 
@@ -395,7 +431,7 @@ static int set_daemon(lua_State *L, struct neap *rt, struct thread *thread) {
   atomic_store(&thread->daemon, daemon);
   if (daemon)
     unwatch(L, rt, 1);
-  else if (state_of(thread) != THREAD_ENDED)
+  else if (!list_empty(&thread->link))
     watch(L, rt, 1, 1);
   return 0;
 }
@@ -532,13 +568,6 @@ static int l_parent_thread(lua_State *L) {
   thread_push(L, runtime_of(L), parent);
   return 1;
 }
-
-/* thread_class(): the metatable, for methods that are written in Lua. */
-static int l_thread_class(lua_State *L) {
-  object_push_metatable(L, runtime_of(L), OBJECT_THREAD);
-  return 1;
-}
-
 /* parallelism(): how many threads can run at the same time. */
 static int l_parallelism(lua_State *L) {
   lua_pushinteger(L, uv_available_parallelism());
@@ -569,7 +598,6 @@ static const luaL_Reg functions[] = {
     {"start_thread", l_thread},
     {"current_thread", l_current_thread},
     {"parent_thread", l_parent_thread},
-    {"thread_class", l_thread_class},
     {"parallelism", l_parallelism},
     {NULL, NULL},
 };

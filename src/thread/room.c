@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "core/op.h"
 #include "core/port.h"
 #include "thread/channel.h"
 #include "thread/copy.h"
@@ -11,7 +12,8 @@
 #include "thread/thread.h"
 
 enum {
-  END_NS = 2000000000,     /* the command waits so long for threads that are asked to end */
+  CANCEL_NS = 1000000000, /* so long the tasks of a thread have to end when they are cancelled */
+  KILL_NS = 500000000,    /* and when they are killed */
 };
 
 /* Registry key of the userdata that holds the room. */
@@ -24,15 +26,13 @@ struct thread_room *thread_room(lua_State *L) {
   return room;
 }
 
-/* Returns whether it has ended. The command does not wait for ever. */
-static bool wait_for_end(struct thread *thread, bool bounded) {
-  uint64_t deadline = uv_hrtime() + END_NS, now;
+/* Returns whether it has ended, after [ns] at the latest. */
+static bool wait_for_end(struct thread *thread, uint64_t ns) {
+  uint64_t now = uv_hrtime(), deadline = ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
   uv_mutex_lock(&thread->lock);
-  while (thread->state != THREAD_ENDED) {
-    if (!bounded)
+  while (thread->state != THREAD_ENDED && (now = uv_hrtime()) < deadline) {
+    if (deadline == UINT64_MAX)
       uv_cond_wait(&thread->changed, &thread->lock);
-    else if ((now = uv_hrtime()) >= deadline)
-      break;
     else
       (void)uv_cond_timedwait(&thread->changed, &thread->lock, deadline - now);
   }
@@ -41,15 +41,27 @@ static bool wait_for_end(struct thread *thread, bool bounded) {
   return ended;
 }
 
+/* Its tasks were cancelled; those that swallow that are killed. What holds the thread without awaiting cannot be
+ * ended: the command does not wait for that. */
+static void end_child(struct thread_room *room, struct thread *thread) {
+  bool ended = wait_for_end(thread, CANCEL_NS);
+  if (!ended) {
+    (void)thread_stop(thread, STOP_KILL);
+    ended = wait_for_end(thread, room->rt->ends_process ? KILL_NS : UINT64_MAX);
+  }
+  if (!ended) return;
+  uv_thread_join(&thread->id);
+  if (thread->watch) op_complete(room->rt, thread->watch, 0); /* of a task that was ended */
+  thread_report(room->rt, thread);
+  thread_release(thread);
+}
+
 static void end_children(struct thread_room *room) {
-  list_each(node, &room->children) (void)thread_stop(container_of(node, struct thread, link), true);
+  list_each(node, &room->children)
+    (void)thread_stop(container_of(node, struct thread, link), STOP_CANCEL);
   for (struct list *node; (node = list_first(&room->children));) {
-    struct thread *thread = container_of(node, struct thread, link);
     list_remove(node);
-    if (wait_for_end(thread, room->rt->ends_process)) {
-      uv_thread_join(&thread->id);
-      thread_release(thread);
-    }
+    end_child(room, container_of(node, struct thread, link));
   }
 }
 
@@ -61,6 +73,7 @@ static void close_room(struct neap *rt, struct resource *resource) {
   if (!room->self) return;
   if (!room->self->parent) {
     thread_close_port(room->self);
+    thread_mark_end(room->self);
     thread_tell_end(room->self, NULL);
   }
   thread_release(room->self);

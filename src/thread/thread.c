@@ -91,17 +91,21 @@ void thread_close_port(struct thread *thread) {
   }
 }
 
+void thread_mark_end(struct thread *thread) {
+  uv_mutex_lock(&thread->lock);
+  thread->state = THREAD_ENDED;
+  if (!list_empty(&thread->joiners)) atomic_store(&thread->retrieved, true);
+  uv_cond_broadcast(&thread->changed);
+  uv_mutex_unlock(&thread->lock);
+}
+
 /* One is given outside the lock: so they are told one by one. None is added any more. */
 void thread_tell_end(struct thread *thread, struct neap *here) {
   uv_mutex_lock(&thread->lock);
-  thread->state = THREAD_ENDED;
-  uv_cond_broadcast(&thread->changed);
   for (struct list *node; (node = list_first(&thread->joiners));) {
-    struct crossing *crossing = container_of(node, struct crossing, link);
     list_remove(node);
-    if (crossing->status == THREAD_JOINS) atomic_store(&thread->retrieved, true);
     uv_mutex_unlock(&thread->lock);
-    crossing_give(here, crossing, 0);
+    crossing_give(here, container_of(node, struct crossing, link), 0);
     uv_mutex_lock(&thread->lock);
   }
   uv_mutex_unlock(&thread->lock);
@@ -111,30 +115,40 @@ void thread_tell_end(struct thread *thread, struct neap *here) {
 
 struct stop {
   struct post post;
-  bool cancel;
+  struct thread *thread;
+  enum thread_stop how;
 };
 
 static void cancel_all(struct neap *rt) {
   list_each(node, &rt->tasks) task_cancel_quietly(rt, container_of(node, struct task, link));
 }
 
-static void run_stop(struct neap *rt, struct post *post) {
-  struct stop *stop = (struct stop *)post;
-  struct op *forever = rt ? rt->forever : NULL;
-  if (forever && !stop->cancel) {
+static void stop_here(struct neap *rt, const struct stop *stop) {
+  struct op *forever = rt->forever;
+  if (stop->how == STOP_KILL) {
+    stop->thread->killed = true;
+    rt->stop = true;
+  } else if (forever && stop->how == STOP_FOREVER) {
     rt->forever = NULL;
     op_complete(rt, forever, 0);
-  } else if (rt) {
+  } else {
     cancel_all(rt);
   }
+}
+
+static void run_stop(struct neap *rt, struct post *post) {
+  struct stop *stop = (struct stop *)post;
+  if (rt) stop_here(rt, stop);
+  thread_release(stop->thread);
   free(stop);
 }
 
-bool thread_stop(struct thread *thread, bool cancel) {
+bool thread_stop(struct thread *thread, enum thread_stop how) {
   struct stop *stop = malloc(sizeof *stop);
   if (!stop) return false;
-  *stop = (struct stop){.post.run = run_stop, .cancel = cancel};
-  if (!thread_post(thread, &stop->post)) free(stop);
+  *stop = (struct stop){.post.run = run_stop, .thread = thread, .how = how};
+  thread_hold(thread);
+  if (!thread_post(thread, &stop->post)) run_stop(NULL, &stop->post);
   return true;
 }
 
@@ -187,9 +201,11 @@ static int protected_begin(lua_State *L) {
   return 0;
 }
 
+static bool is_over(struct neap *rt, struct thread *thread) { return rt->exiting || thread->killed; }
+
 /* What is left is cancelled, in rounds, since cleanup may make new tasks. */
-static void finish_tasks(struct neap *rt) {
-  while (!list_empty(&rt->tasks) && !rt->exiting) {
+static void finish_tasks(struct neap *rt, struct thread *thread) {
+  while (!list_empty(&rt->tasks) && !is_over(rt, thread)) {
     struct task *first = container_of(rt->tasks.next, struct task, link);
     cancel_all(rt);
     if (!lua_checkstack(rt->L, 4)) return;
@@ -215,9 +231,9 @@ static void report_failures(lua_State *L, struct neap *rt, struct thread *thread
 static void run_tasks(lua_State *L, struct neap *rt, struct thread *thread) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, thread);
   struct task *task = lua_touserdata(L, -1);
-  while (!future_done(&task->future) && !rt->exiting)
+  while (!future_done(&task->future) && !is_over(rt, thread))
     if (runtime_run(rt, &task->future) == RUN_IDLE) break;
-  finish_tasks(rt);
+  finish_tasks(rt, thread);
   thread->exiting = rt->exiting;
   thread->exit_code = rt->exit_code;
   if (future_done(&task->future)) outcome_keep(L, &thread->outcome, lua_gettop(L), "thread");
@@ -247,8 +263,9 @@ void thread_main(void *object) {
     thread->outcome.kind = OUTCOME_FAILED;
     thread_close_port(thread);
   }
-  thread_tell_end(thread, NULL);
-  thread_hold(thread); /* for the post */
+  thread_mark_end(thread);
+  thread_hold(thread); /* for the post, which comes before those who wait go on */
   if (!port_post(thread->parent_port, &thread->ended)) thread_release(thread);
+  thread_tell_end(thread, NULL);
   thread_release(thread);
 }

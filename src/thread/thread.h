@@ -25,8 +25,6 @@ enum thread_state {
 
 enum { THREAD_NAME = 64 };
 
-/* The status of crossings that wait for more than the end: for what it ended with. */
-enum { THREAD_JOINS = 1 };
 
 struct thread {
   atomic_uint holders;
@@ -35,6 +33,7 @@ struct thread {
   struct neap_port *parent_port;
   struct message *start;   /* function and arguments; the thread's own */
   struct message *settings; /* the same */
+  bool killed;             /* the same: what is left is not waited for */
   bool debug, ignore_environment;
   atomic_bool daemon;
   atomic_bool retrieved;   /* somebody has got what it ended with */
@@ -42,6 +41,7 @@ struct thread {
   uv_thread_t id;          /* these are the parent's: */
   struct list link;        /* among its children, until it was joined */
   struct post ended;       /* tells the parent */
+  struct op *watch;        /* of the task that stands for it there */
 
   uv_mutex_t lock;         /* of what follows */
   uv_cond_t changed;       /* it has ended */
@@ -72,12 +72,16 @@ bool thread_post(struct thread *thread, struct post *post);
 void thread_open_port(struct thread *thread, struct neap_port *port);
 void thread_close_port(struct thread *thread);
 
-/* Tells those who wait for its end. */
+/* It has ended; then, those who wait for that are told. */
+void thread_mark_end(struct thread *thread);
 void thread_tell_end(struct thread *thread, struct neap *here);
 
-/* Asks it to end: a run_forever in its body goes on then, or else all is cancelled, as it always is with
- * [cancel]. Returns false without memory. Nothing happens if it is over. */
-bool thread_stop(struct thread *thread, bool cancel);
+/* How a thread is asked to end: a run_forever in its body returns, or else all is cancelled; all is cancelled;
+ * what is left is killed. */
+enum thread_stop { STOP_FOREVER, STOP_CANCEL, STOP_KILL };
+
+/* Asks it to end. Returns false without memory. Nothing happens if it is over. */
+bool thread_stop(struct thread *thread, enum thread_stop how);
 
 /* Runs it to its end, in its own thread. */
 void thread_main(void *thread);
