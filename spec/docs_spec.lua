@@ -42,9 +42,14 @@ local function uses_network(block)
   return block.code:find("start_server", 1, true) or block.code:find("open_connection", 1, true)
 end
 
+-- A block with specs is a file for neap test.
+local function is_spec(block)
+  return block.code:find "%f[%w]it%("
+end
+
 local function find_block(words)
   for _, block in ipairs(all_blocks()) do
-    if block.code:find(words, 1, true) then return block.code end
+    if block.code:find(words, 1, true) and not is_spec(block) then return block.code end
   end
   error("no block has " .. words)
 end
@@ -73,6 +78,21 @@ local function runs(block)
   end
 end
 
+local function passes(block)
+  return function()
+    local path = os.tmpname() .. "_spec.lua"
+    local file = assert(io.open(path, "w"))
+    file:write(block.code)
+    file:close()
+    local result = program.run { program.neap, "test", path }
+    os.remove(path)
+    os.remove((path:gsub("_spec.lua$", "")))
+    assert.equal("", result.stderr)
+    assert.matches("[1-9]%d* success%a* / 0 failures / 0 errors / 0 pending", result.stdout)
+    assert.equal(0, result.status)
+  end
+end
+
 local function free_port()
   local server <close> = assert(neap.start_server(function() end, "127.0.0.1", 0))
   return server.port
@@ -85,7 +105,9 @@ end
 
 describe("a block of the pages", function()
   for _, block in ipairs(all_blocks()) do
-    if uses_network(block) then
+    if is_spec(block) then
+      it(block.name .. " has specs that pass", passes(block))
+    elseif uses_network(block) then
       it(block.name .. " loads", function() assert(load(block.code, "=" .. block.name, "t")) end)
     else
       it(block.name .. " runs, and prints what it says", runs(block))
@@ -136,7 +158,7 @@ describe("a name that the pages give", function()
 
   it("after neap and a dot is in the module", function()
     for before, name in all_text():gmatch "(.?)%f[%w]neap%.([%a_]+)" do
-      local is_file = before == "/" or name == "testing"
+      local is_file = before == "/" or name == "testing" or name == "busted"
       assert(is_file or neap[name] ~= nil, "the pages have neap." .. name .. ", neap does not")
     end
   end)
@@ -159,6 +181,13 @@ describe("a name that the pages give", function()
     local methods, functions_of_neap = row("the loop"):match "`loop:(.-)`; `(.-)`"
     for name in methods:gmatch "[%w_]+" do assert_method("Loop", name) end
     for name in functions_of_neap:gmatch "[%w_]+" do assert(neap[name], name) end
+  end)
+
+  it("is missing for nothing that neap.testing has", function()
+    local text = read "docs/testing.md"
+    for name in pairs(require "neap.testing") do
+      assert(text:find("testing." .. name, 1, true), "docs/testing.md does not name testing." .. name)
+    end
   end)
 
   it("is missing for nothing that the module has", function()

@@ -5,9 +5,9 @@
  *       neap_t *neap = neap_new(NULL);
  *       if (!neap) return 1;
  *       int status = neap_dofile(neap, argv[1]);
- *       if (status != LUA_OK) fprintf(stderr, "%s\n", lua_tostring(neap_state(neap), -1));
+ *       if (status == LUA_ERRRUN) fprintf(stderr, "%s\n", lua_tostring(neap_state(neap), -1));
  *       neap_free(neap);
- *       return status != LUA_OK;
+ *       return status == LUA_ERRRUN;
  *     }
  *
  * A runtime is one Lua state, one libuv loop, and one thread at a time. Runtimes share nothing, so a
@@ -50,6 +50,25 @@ typedef struct neap_report {
   int is_warning;
 } neap_report;
 
+/* What scripts may use; 0 and NULL: no limit. docs/limits.md says what each of them holds against. */
+typedef struct neap_limits {
+  size_t memory;               /* bytes, Lua's and neap's own, while tasks run */
+  double step_seconds;         /* between two awaits of a task */
+  long long step_instructions; /* of Lua's machine, between two awaits */
+  unsigned tasks;              /* that have not ended */
+  unsigned handles;            /* of libuv: connections, servers, ... */
+
+  /* Whether scripts may connect to, or listen at, an address. NULL: any; none if [restricted]. */
+  int (*allow_address)(void *user, const struct sockaddr *address, int listens);
+
+  /* Scripts see only what cannot leave the state: no io, no debug, of os only clock, date, difftime and
+   * time, no C modules, no binary chunks. `require` finds neap, and the Lua modules named in [modules],
+   * by way of [path]. Not with a state of the host's. */
+  int restricted;
+  const char *const *modules; /* the last one is NULL */
+  const char *path;           /* as package.path; NULL: "" */
+} neap_limits;
+
 /* All zeros is a runtime with a state and a loop of its own. */
 typedef struct neap_config {
   /* A state of the host's. Its libraries stay as they are, but for the functions of `coroutine` and
@@ -63,25 +82,33 @@ typedef struct neap_config {
 
   int ignore_environment; /* Lua does not look at LUA_PATH, LUA_CPATH and the like */
   int virtual_clock;      /* time jumps to the next deadline when nothing is ready: for tests */
+  int expects_posts;      /* other threads may post at any time: to wait for that is no deadlock */
+
+  neap_limits limits;
 
   void (*on_report)(void *user, const neap_report *report); /* NULL: reports go to stderr */
-  void *user;                                               /* is passed to it */
+  void *user;                                               /* is passed to it, and to allow_address */
 } neap_config;
 
 /* Makes a runtime. `require "neap"` works in its state, for which no file is needed. [config] may be
- * NULL, and is copied. Returns NULL for want of memory, or if the state has a runtime already. */
+ * NULL, and is not needed afterwards. Returns NULL for want of memory, or if the state has a runtime. */
 NEAP_API neap_t *neap_new(const neap_config *config);
 
 /* Ends every task (their <close> variables run, and cannot await), reports errors that nobody has
- * read, closes every handle of neap's, and frees all that is not the host's. Between two runs it may
- * be called at any moment, whatever is going on, but not inside one. On a loop of the host's the memory
- * of handles is freed when that loop next runs. A state of the host's stays usable, and may get another
- * runtime. NULL is allowed. */
+ * read, closes every handle of neap's, and frees all that is not the host's. It may be called at any
+ * moment, whatever is going on, but not inside a run: not by what neap calls (C functions, [done], posts,
+ * on_report). A callback of the host's own on its own loop may. On such a loop the memory of handles is
+ * freed when it next runs. A state of the host's stays usable, and may get another runtime. NULL is
+ * allowed. */
 NEAP_API void neap_free(neap_t *neap);
 
 /* The runtime's Lua state and its loop. */
 NEAP_API lua_State *neap_state(neap_t *neap);
 NEAP_API uv_loop_t *neap_loop(neap_t *neap);
+
+/* The bytes that the state and neap use now; what libuv and the C library allocate for themselves is not
+ * known. */
+NEAP_API size_t neap_memory(neap_t *neap);
 
 /* The runtime of a state, which may be that of a coroutine; NULL if it has none. */
 NEAP_API neap_t *neap_of(lua_State *L);
@@ -90,28 +117,31 @@ NEAP_API neap_t *neap_of(lua_State *L);
 
 /* As lua_pcall, on the stack of the runtime's state, but the function may await: pops it with its
  * [nargs] arguments, and runs the loop until it has returned; other tasks go on meanwhile. Pushes all its
- * values and returns LUA_OK; or pushes the error and returns LUA_ERRRUN, with the traceback in
- * [traceback], if that is not NULL, until the next call. Returns LUA_YIELD, with nothing pushed, when
- * os.exit has ended the run. */
+ * values and returns LUA_OK; or pushes the error and returns LUA_ERRRUN or LUA_ERRMEM, with the traceback
+ * in [traceback], if that is not NULL, until the next call. Returns LUA_YIELD, with nothing pushed, when
+ * os.exit has ended the run. After a mistake nothing is popped or pushed, and it returns LUA_ERRERR. */
 NEAP_API int neap_call(neap_t *neap, int nargs, const char **traceback);
 
-/* Loads a file, which must be text, and calls it as the script: its body is a task, in which the calls of
- * asyncio that run a loop await. Returns as neap_call does, but without values, and with an error that is
- * a string and ends with the traceback. */
+/* Runs a program: loads the file, which must be text, calls it, and waits until the last of its tasks has
+ * ended; if the file fails, the others are cancelled first. Its body is a task, in which those calls of
+ * asyncio that run a loop await. Returns LUA_OK; LUA_YIELD after os.exit; or LUA_ERRRUN, whatever has
+ * failed, and pushes a string that says what, with the traceback. */
 NEAP_API int neap_dofile(neap_t *neap, const char *path);
 
 /* A task that was made from C. */
 typedef struct neap_task neap_task;
 
 /* Is called once, on the runtime's thread, when the task has ended: its [count] values are on top of the
- * stack of [L], and status is LUA_OK; or the error is, and status is LUA_ERRRUN. The stack is cleared
- * behind it, and [task] is not valid any more. If the runtime is freed first, [L] is NULL. */
+ * stack of [L], and status is LUA_OK; or the error is, and status is not LUA_OK. The stack is cleared
+ * behind it, and the neap_task is not valid any more. If the runtime is freed first, [L] is NULL, status
+ * LUA_ERRRUN and [count] 0. */
 typedef void neap_done(lua_State *L, int status, int count, void *user);
 
-/* Pops a function and its [nargs] arguments from the state's stack, and makes a task of them, which
- * starts with the next run. [done] may be NULL: then an error that nobody reads is reported. Returns NULL
- * for want of memory. */
-NEAP_API neap_task *neap_spawn(neap_t *neap, int nargs, neap_done *done, void *user);
+/* Pops a function and its [nargs] arguments from the stack of [L], the runtime's state or the one that a C
+ * function was given, and makes a task of them, which starts with the next turn. [done] may be NULL: then
+ * an error that nobody reads is reported, and the result is good for nothing but a comparison with NULL,
+ * which it is for want of memory. */
+NEAP_API neap_task *neap_spawn(lua_State *L, int nargs, neap_done *done, void *user);
 
 /* Asks the task to end: its awaits raise CancelledError. Not to be called once [done] was. */
 NEAP_API void neap_cancel(neap_task *task);
@@ -186,7 +216,7 @@ NEAP_API unsigned neap_report_errors(neap_t *neap);
  * has said NEAP_GONE, and even after neap_free. */
 
 /* The beginning of a struct of the host's. */
-typedef struct neap_op { void *reserved[20]; } neap_op;
+typedef struct neap_op { void *reserved[12]; } neap_op;
 
 /* What becomes of an operation whose task is cancelled. */
 typedef enum neap_cancelled {
@@ -204,7 +234,8 @@ typedef struct neap_op_kind {
   int (*push)(lua_State *L, neap_op *op);
 
   /* Is called at most once, on the runtime's thread, when the task is cancelled or killed, or the runtime
-   * freed. Must not raise. NULL: NEAP_ABANDONED. */
+   * freed. Another thread may be completing the operation just then: a host that finds it nowhere any
+   * more says NEAP_COMING. Must not raise. NULL: NEAP_ABANDONED. */
   neap_cancelled (*cancel)(neap_op *op);
 
   /* Releases what the struct holds: once, at the end, whatever happened; in the thread that completes it
@@ -236,8 +267,8 @@ typedef struct neap_future neap_future;
 NEAP_API neap_future *neap_future_new(lua_State *L);
 
 /* Completes it, with the [count] values on top of the stack of [L] if [status] is LUA_OK, or else with the
- * error there; pops them. Each handle is to be settled once, and is not valid behind that; after
- * neap_free [L] may be NULL. Returns whether the future was still pending: a script may cancel it. */
+ * error there; pops them. Each handle is to be settled once, which also releases it, even after neap_free,
+ * with [L] NULL and [count] 0. Returns whether the future was still pending: a script may cancel it. */
 NEAP_API int neap_settle(lua_State *L, neap_future *future, int status, int count);
 
 /* --- Other threads --- */
@@ -246,8 +277,9 @@ NEAP_API int neap_settle(lua_State *L, neap_future *future, int status, int coun
  * reported. If the runtime is freed first, [neap] is NULL: release what [user] holds. */
 typedef void neap_posted(neap_t *neap, void *user);
 
-/* From any thread: wakes the loop, and lets it call [posted]. Returns 0, UV_ENOMEM, or UV_ECANCELED when the
- * runtime was freed, which the host must see to itself that no thread relies on. */
+/* From any thread: wakes the loop, and lets it call [posted]. A run does not wait for posts that may yet come,
+ * unless config.expects_posts says so or a neap_future is pending. Returns 0, UV_ENOMEM, or UV_ECANCELED
+ * when the runtime was freed: no more than a help in finding a thread that outlives what it works for. */
 NEAP_API int neap_post(neap_t *neap, neap_posted *posted, void *user);
 
 /* --- The module --- */

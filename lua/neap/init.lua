@@ -11,6 +11,7 @@ local public = {
   "Lock", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue", "PriorityQueue", "Channel",
   "Error", "CancelledError", "TimeoutError", "InvalidStateError", "DeadlockError", "OSError",
   "IncompleteReadError", "LimitOverrunError", "QueueEmpty", "QueueFull", "QueueShutDown", "BrokenBarrierError",
+  "LimitError",
   "is", "install",
 }
 for _, name in ipairs(public) do

@@ -21,7 +21,7 @@ local M = {}
 ---@field maxsize integer
 ---@field send fun(self: neap.Channel, value: any, ...: any) waits while it is full; the first value must not be nil
 ---@field send_nowait fun(self: neap.Channel, value: any, ...: any) raises QueueFull
----@field receive fun(self: neap.Channel): any waits for a message, and returns its values; nil once it is closed and empty
+---@field receive fun(self: neap.Channel): any waits, and returns a message's values; nil once it is closed and empty
 ---@field receive_nowait fun(self: neap.Channel): any raises QueueEmpty
 ---@field messages fun(self: neap.Channel): fun(): any an iterator, up to the end
 ---@field close fun(self: neap.Channel) then send raises QueueShutDown, and what is left can be received
@@ -62,8 +62,8 @@ local function give_back(worker)
   places:release()
 end
 
---- Awaits a copy of `fn(...)`, which is called in another thread, one of as many as there are processors. Cancelling the
---- await cancels the call at its next await; a computation that does not await goes on, and its values are dropped.
+--- Awaits a copy of `fn(...)`, which is called in another thread, one of as many as there are processors. Cancelling
+--- the await cancels the call at its next await; a computation that does not await goes on, and its values are dropped.
 ---@param fn function
 ---@return any ... what `fn` returned; its error is raised
 function M.to_thread(fn, ...)

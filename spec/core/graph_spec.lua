@@ -1,5 +1,6 @@
 -- Looking inside: where tasks wait, and who waits for whom.
 local neap = require "neap"
+local wait_all_blocked = require "neap.testing".wait_all_blocked
 local program = require "spec.support.program"
 local tasks = require "spec.support.tasks"
 
@@ -9,15 +10,11 @@ local capture = neap.capture_call_graph
 
 local function line_of(fn) return debug.getinfo(fn, "S").linedefined end
 
-local function turns(count)
-  for _ = 1, count or 3 do neap.sleep(0) end
-end
-
 -- Starts a task of that name, which comes to its first await.
 local function named(name, fn, ...)
   local task = neap.create_task(fn, ...)
   task:set_name(name)
-  turns()
+  wait_all_blocked()
   return task
 end
 
@@ -76,7 +73,7 @@ describe("a call graph", function()
         nested:create_task(function() inner:await() end):set_name "grandchild"
       end):set_name "child 2"
     end)
-    turns()
+    wait_all_blocked()
     assert.same({ "inner", { "child 1", { "outer" } }, { "grandchild", { "child 2", { "outer" } } } },
       names(capture(inner)))
     local awaiter = capture(inner).awaited_by[1]
@@ -129,7 +126,7 @@ describe("a call graph", function()
     assert.same({ "future", { "task 1" }, { "task 3" } }, names(capture(future)))
     future:set_result()
     assert.same({ "future" }, names(capture(future)))
-    turns()
+    wait_all_blocked()
   end)
 
   it("Z6 has the frames of user coroutines", function()
@@ -191,7 +188,7 @@ describe("a call graph", function()
     a:set_name "a"
     b = neap.create_task(function() a:await() end)
     b:set_name "b"
-    turns()
+    wait_all_blocked()
     assert.same({ "a", { "b", { "a" } } }, names(capture(a)))
     assert.same({ "b", { "a", { "b" } } }, names(capture(b)))
     a:cancel()
@@ -211,7 +208,7 @@ describe("a call graph", function()
     local task = neap.create_task(leaf)
     assert.same({}, places(capture(task)))
     task:cancel()
-    turns()
+    wait_all_blocked()
     local graph = capture(task)
     assert.same({}, graph.call_stack)
     assert.is_nil(graph.waits_in)
@@ -234,7 +231,7 @@ describe("a call graph", function()
       capture(task)
       finish(task)
     end
-    turns()
+    wait_all_blocked()
     collectgarbage()
     collectgarbage()
     assert.is_nil(next(weak))
@@ -252,7 +249,7 @@ describe("a call graph", function()
     end
     local message
     loop:call_soon(function() message = select(2, pcall(capture)) end)
-    turns()
+    wait_all_blocked()
     assert.matches("task or future expected, got no value", message, 1, true)
   end)
 end)

@@ -2,6 +2,7 @@
 local assert = require "luassert"
 local core = require "neap.core"
 local neap = require "neap"
+local testing = require "neap.testing"
 
 local scenarios = {}
 
@@ -60,6 +61,39 @@ scenarios["a call whose budget of ready awaits is used up"] = {
     event:set()
     return { wait = function() for _ = 1, 300 do event:wait() end end }
   end,
+}
+
+-- A task goes round for some turns, while the other waits for all to be still; what is to come at 1 s has not come. One
+-- who waits for the same takes a step before it, when the result of both has come.
+local function blocked_scene(cushion)
+  local turns, slept = 0, false
+  local first = neap.create_task(testing.wait_all_blocked, cushion)
+  local task = neap.create_task(function()
+    for i = 1, 5 do
+      neap.sleep(0)
+      turns = i
+    end
+    neap.sleep(1)
+    slept = true
+  end)
+  return {
+    wait = function()
+      testing.wait_all_blocked(cushion)
+      assert.equal(5, turns)
+      assert.is_false(slept)
+    end,
+    intact = function() assert_end_well(first, task) end,
+  }
+end
+
+scenarios["wait_all_blocked"] = {
+  of = { "testing.wait_all_blocked" },
+  make = function() return blocked_scene() end,
+}
+
+scenarios["wait_all_blocked with a cushion"] = {
+  of = { "testing.wait_all_blocked" },
+  make = function() return blocked_scene(0.002) end,
 }
 
 -- --- futures and tasks ---

@@ -187,7 +187,7 @@ local function random_scalar()
     function() return math.random(-9, 9) end,
     function() return math.random() - 0.5 end,
     function() return math.random() < 0.5 end,
-    function() return ("%c"):rep(3):format(math.random(255), math.random(255), 0):rep(math.random(0, 40) ^ 2 // 1 | 0) end,
+    function() return ("%c\0"):format(math.random(255)):rep(math.random(0, 1600)) end,
   }
   return choices[math.random(#choices)]()
 end

@@ -6,13 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ceiling.h"
 #include "core/coroutine.h"
 #include "core/embedded.h"
 #include "core/exit.h"
 #include "core/library.h"
 #include "core/require.h"
 #include "core/runtime.h"
+#include "core/sandbox.h"
 #include "api/host.h"
+#include "api/restrict.h"
 #include "io/io.h"
 #include "thread/room.h"
 
@@ -29,6 +32,7 @@ static int load_embedded(lua_State *L) {
   lua_pop(L, 1);
   if (luaL_loadbufferx(L, module->source, module->length, module->chunkname, "t") != LUA_OK)
     return lua_error(L);
+  if (restrict_push_globals(L)) lua_setupvalue(L, -2, 1);
   lua_pushstring(L, module->name);
   lua_call(L, 1, 1);
   lua_pushvalue(L, -1);
@@ -103,13 +107,23 @@ static bool is_open(lua_State *L) {
   return open;
 }
 
-int luaopen_neap(lua_State *L) {
+static int open_module(lua_State *L, const char *name) {
   if (!is_open(L)) open_rooms(L, NULL);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_getfield(L, -1, "neap");
+  lua_getfield(L, -1, name);
   lua_call(L, 0, 1);
   return 1;
 }
+
+int luaopen_neap(lua_State *L) { return open_module(L, "neap"); }
+
+/* In the stock interpreter these may be required before "neap": Lua then looks for them in neap.so. */
+NEAP_API int luaopen_neap_busted(lua_State *L);
+NEAP_API int luaopen_neap_testing(lua_State *L);
+
+int luaopen_neap_busted(lua_State *L) { return open_module(L, "neap.busted"); }
+
+int luaopen_neap_testing(lua_State *L) { return open_module(L, "neap.testing"); }
 
 /* --- making a runtime --- */
 
@@ -119,7 +133,10 @@ static void open_state(lua_State *L, const neap_config *config) {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   }
-  luaL_openlibs(L);
+  if (config->limits.restricted)
+    sandbox_open_libraries(L);
+  else
+    luaL_openlibs(L);
 }
 
 static void pace_collector(lua_State *L, struct neap *rt) {
@@ -138,6 +155,7 @@ static int open_all(lua_State *L) {
     exit_install(L);
     pace_collector(L, rt);
   }
+  limits_apply(L, rt, config);
   return 0;
 }
 
@@ -156,6 +174,7 @@ static neap_t *hand_out(lua_State *L, const neap_config *config) {
   rt->port->owns_state = !config->state;
   rt->port->has_host = true;
   rt->port->host = (struct port_host){config->on_report, config->user};
+  if (config->expects_posts) port_expect(rt);
   port_ref(rt->port);
   return rt->port;
 }
@@ -193,8 +212,9 @@ static bool has_runtime(lua_State *L) {
 }
 
 static neap_t *attach(lua_State *L, const neap_config *config) {
-  if (has_runtime(L)) {
-    host_refuse("neap_new", "the state has a runtime already");
+  if (has_runtime(L) || config->limits.restricted) {
+    host_refuse("neap_new", has_runtime(L) ? "the state has a runtime already"
+                                           : "scripts are restricted in a state of neap's own alone");
     return NULL;
   }
   if (protected_open(L, config) == LUA_OK) return hand_out(L, config);
@@ -243,6 +263,11 @@ lua_State *neap_state(neap_t *neap) {
 uv_loop_t *neap_loop(neap_t *neap) {
   struct neap *rt = host_check(neap, "neap_loop");
   return rt ? rt->loop : NULL;
+}
+
+size_t neap_memory(neap_t *neap) {
+  struct neap *rt = host_check(neap, "neap_memory");
+  return rt ? runtime_memory(rt) : 0;
 }
 
 neap_t *neap_of(lua_State *L) {

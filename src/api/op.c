@@ -14,26 +14,35 @@
 
 /* --- operations --- */
 
-/* What a neap_op is. */
-struct host_op {
-  struct op op; /* must be first */
+/* A kind of the host's as the core knows it, made when the first operation of it begins. */
+struct known_kind {
+  struct host_kind link; /* must be first: in the port's list */
   struct op_kind kind;
   const neap_op_kind *host;
-  struct neap_port *port; /* counted */
-  struct post post;       /* of a completion from another thread */
-  int status;             /* of that */
-  bool awaited;
-  bool expecting;         /* it keeps the loop alive */
-  atomic_bool completed;  /* or gone: a further completion is a mistake */
+};
+
+/* What a neap_op is. */
+struct host_op {
+  struct op op; /* must be first; its kind is in a known_kind */
+  struct neap_port *port;
+  struct post post; /* of a completion from another thread */
+  int status;       /* of that */
+  bool awaited;     /* then [port] is counted */
+  bool expecting;   /* it keeps the loop alive */
+  atomic_bool completed; /* or gone: a further completion is a mistake */
 };
 
 static_assert(sizeof(struct host_op) <= sizeof(neap_op), "neap_op reserves too little");
 
 static struct host_op *of_op(struct op *op) { return (struct host_op *)op; }
 
+static const neap_op_kind *host_of(const struct host_op *op) {
+  return container_of(op->op.kind, struct known_kind, kind)->host;
+}
+
 static int push(lua_State *L, struct neap *rt, struct op *op) {
   (void)rt;
-  const neap_op_kind *host = of_op(op)->host;
+  const neap_op_kind *host = host_of(of_op(op));
   if (op->status < 0) return error_return(L, op->status, host->name, NULL);
   return host->push ? host->push(L, (neap_op *)op) : 0;
 }
@@ -48,7 +57,7 @@ static enum op_abort cancel(struct neap *rt, struct op *waiting) {
   struct host_op *op = of_op(waiting);
   neap_cancelled answer = NEAP_ABANDONED;
   if (atomic_load(&op->completed)) return OP_COMING;
-  if (op->host->cancel) answer = op->host->cancel((neap_op *)op);
+  if (host_of(op)->cancel) answer = host_of(op)->cancel((neap_op *)op);
   if (answer == NEAP_COMING || (answer == NEAP_GONE && atomic_exchange(&op->completed, true)))
     return OP_COMING;
   unexpect(rt, op);
@@ -56,16 +65,16 @@ static enum op_abort cancel(struct neap *rt, struct op *waiting) {
 }
 
 static void let_go(struct host_op *op) {
-  if (op->host->drop) op->host->drop((neap_op *)op);
-  port_unref(op->port);
+  if (host_of(op)->drop) host_of(op)->drop((neap_op *)op);
+  if (op->awaited) port_unref(op->port);
 }
 
 static void drop(struct neap *rt, struct op *done) {
   struct host_op *op = of_op(done);
-  atomic_store(&op->completed, true);
+  atomic_store_explicit(&op->completed, true, memory_order_relaxed);
   unexpect(rt, op);
   let_go(op);
-  port_retire(rt->port, op);
+  port_retire(rt, op, op->op.kind->size);
 }
 
 /* In the thread that completes it, or that frees the runtime: nobody can wait for it any more. */
@@ -82,14 +91,27 @@ static void run_completion(struct neap *rt, struct post *post) {
     drop_late(op);
 }
 
-static void init(struct host_op *op, struct neap *rt, const neap_op_kind *kind) {
-  op->host = kind;
-  op->kind = *op->op.kind;
-  op->op.kind = &op->kind;
-  op->port = rt->port;
-  op->post.run = run_completion;
-  atomic_init(&op->completed, false);
-  port_ref(rt->port);
+static struct known_kind *add_kind(lua_State *L, struct neap *rt, const neap_op_kind *kind) {
+  struct known_kind *known = malloc(sizeof *known);
+  if (!known) luaL_error(L, "%s: not enough memory", kind->name);
+  known->kind = (struct op_kind){
+      .name = kind->name, .size = kind->size, .push = push, .abort = cancel, .drop = drop, .lasting = true};
+  known->host = kind;
+  known->link.next = rt->port->kinds;
+  rt->port->kinds = &known->link;
+  return known;
+}
+
+/* The kind that was used last is the first to be looked at. */
+static struct known_kind *know(lua_State *L, struct neap *rt, const neap_op_kind *kind) {
+  struct host_kind **link = &rt->port->kinds;
+  while (*link && ((struct known_kind *)*link)->host != kind) link = &(*link)->next;
+  struct host_kind *found = *link;
+  if (!found) return add_kind(L, rt, kind);
+  *link = found->next;
+  found->next = rt->port->kinds;
+  rt->port->kinds = found;
+  return (struct known_kind *)found;
 }
 
 void *neap_begin(lua_State *L, const neap_op_kind *kind) {
@@ -97,43 +119,48 @@ void *neap_begin(lua_State *L, const neap_op_kind *kind) {
   if (!kind || kind->size < sizeof(neap_op))
     return error_misuse(L, "neap_begin: the kind is NULL, or its size less than a neap_op's"), NULL;
   if (!rt) return error_misuse(L, "%s: this Lua state has no runtime", kind->name), NULL;
-  struct op_kind internal = {
-      .name = kind->name, .size = kind->size, .push = push, .abort = cancel, .drop = drop, .lasting = true};
-  struct host_op *op = op_begin_in(L, rt, &internal);
-  init(op, rt, kind);
+  runtime_check_open(L, rt, kind->name);
+  struct host_op *op = op_begin_in(L, rt, &know(L, rt, kind)->kind);
+  op->port = rt->port;
+  op->post.run = run_completion;
   return op;
 }
 
-static void expect(struct neap *rt, struct host_op *op) {
-  op->expecting = true;
+/* From here on others may complete it, while the runtime may be freed. */
+static void hand_over(struct neap *rt, struct host_op *op) {
+  op->awaited = op->expecting = true;
+  port_ref(rt->port);
   port_expect(rt);
 }
 
 int neap_await(lua_State *L, neap_op *awaited, int status) {
   struct host_op *op = (struct host_op *)awaited;
-  struct neap *rt = runtime_get(L);
-  if (!op || !rt || !rt->current || rt->current->op != &op->op || op->awaited)
+  struct neap *rt = op ? op->port->rt : NULL;
+  if (!rt || rt->active != L || !rt->current || rt->current->op != &op->op || op->awaited)
     return error_misuse(L, "neap_await: this is not what the function has begun");
-  op->awaited = true;
   if (status < 0)
-    atomic_store(&op->completed, true);
+    atomic_store_explicit(&op->completed, true, memory_order_relaxed);
   else if (op->op.state == OP_BEGUN)
-    expect(rt, op);
+    hand_over(rt, op);
   return op_await(L, &op->op, status);
+}
+
+/* In the loop's own thread nobody else can be completing it. */
+static bool claim_here(struct host_op *op) {
+  bool claimed = !atomic_load_explicit(&op->completed, memory_order_relaxed);
+  atomic_store_explicit(&op->completed, true, memory_order_relaxed);
+  return claimed;
 }
 
 void neap_complete(neap_op *completed, int status) {
   struct host_op *op = (struct host_op *)completed;
-  if (!op) {
-    host_refuse("neap_complete", "the operation is NULL");
-  } else if (atomic_exchange(&op->completed, true)) {
-    host_refuse("neap_complete", "'%s' was completed already, or is gone", op->host->name);
-  } else if (port_runs_here(op->port)) {
-    op_complete(op->port->rt, &op->op, status);
-  } else {
-    op->status = status;
-    if (!port_post(op->port, &op->post)) drop_late(op);
-  }
+  if (!op) return host_refuse("neap_complete", "the operation is NULL");
+  bool here = port_runs_here(op->port);
+  if (here ? !claim_here(op) : atomic_exchange(&op->completed, true))
+    return host_refuse("neap_complete", "'%s' was completed already, or is gone", op->op.kind->name);
+  if (here) return op_complete(op->port->rt, &op->op, status);
+  op->status = status;
+  if (!port_post(op->port, &op->post)) drop_late(op);
 }
 
 int neap_fail(lua_State *L, int status, const char *operation, const char *target) {
@@ -159,7 +186,7 @@ static int protected_new(lua_State *L) {
 
 neap_future *neap_future_new(lua_State *L) {
   struct neap *rt = host_check(L ? neap_of(L) : NULL, "neap_future_new");
-  struct neap_future *handle = rt ? malloc(sizeof *handle) : NULL;
+  struct neap_future *handle = rt ? pool_alloc(&rt->pool, sizeof *handle) : NULL;
   if (!handle || !lua_checkstack(L, 4)) return free(handle), NULL;
   *handle = (struct neap_future){.port = rt->port};
   lua_pushcfunction(L, protected_new);
@@ -212,7 +239,7 @@ int neap_settle(lua_State *L, neap_future *handle, int status, int count) {
   if (rt) {
     anchor_release(rt->L, rt, handle->slot);
     port_unexpect(rt);
-    port_retire(port, handle);
+    port_retire(rt, handle, sizeof *handle);
   } else {
     free(handle);
   }

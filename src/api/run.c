@@ -86,23 +86,28 @@ static int protected_spawn(lua_State *L) {
   return 0;
 }
 
-neap_task *neap_spawn(neap_t *neap, int nargs, neap_done *done, void *user) {
-  struct neap *rt = host_check(neap, "neap_spawn");
-  if (!rt) return NULL;
-  lua_State *L = rt->L;
-  struct neap_task *handle = calloc(1, sizeof *handle);
-  if (!handle || !lua_checkstack(L, 4)) return free(handle), lua_settop(L, -nargs - 2), NULL;
-  *handle = (struct neap_task){.rt = rt, .done = done, .user = user};
-  handle->waiter.fire = task_has_ended;
-  handle->post = (struct post){.runnable.kind = RUN_POST, .run = run_done};
-  list_init(&handle->waiter.link);
+/* Takes the function and the arguments from the stack whatever comes of it. */
+static bool make_task(lua_State *L, struct neap_task *handle, int nargs) {
   lua_pushcfunction(L, protected_spawn);
   lua_insert(L, -nargs - 2);
   lua_pushlightuserdata(L, handle);
   lua_insert(L, -nargs - 2);
-  if (lua_pcall(L, nargs + 2, 0, 0) == LUA_OK) return handle;
+  if (lua_pcall(L, nargs + 2, 0, 0) == LUA_OK) return true;
   lua_pop(L, 1);
-  if (handle->slot) anchor_release(L, rt, handle->slot);
+  if (handle->slot) anchor_release(L, handle->rt, handle->slot);
+  return false;
+}
+
+neap_task *neap_spawn(lua_State *L, int nargs, neap_done *done, void *user) {
+  struct neap *rt = host_check(L ? neap_of(L) : NULL, "neap_spawn");
+  if (!rt) return NULL;
+  struct neap_task *handle = calloc(1, sizeof *handle);
+  if (!handle || !lua_checkstack(L, 4)) return free(handle), lua_pop(L, nargs + 1), NULL;
+  *handle = (struct neap_task){.rt = rt, .done = done, .user = user};
+  handle->waiter.fire = task_has_ended;
+  handle->post = (struct post){.runnable.kind = RUN_POST, .run = run_done};
+  list_init(&handle->waiter.link);
+  if (make_task(L, handle, nargs)) return handle;
   free(handle);
   return NULL;
 }
@@ -169,44 +174,21 @@ static int finish_call(lua_State *L, struct neap *rt, const char **traceback) {
   return status;
 }
 
-int neap_call(neap_t *neap, int nargs, const char **traceback) {
-  struct neap *rt = host_check_idle(neap, "neap_call");
-  if (traceback) *traceback = NULL;
-  if (!rt) return LUA_ERRRUN;
+/* The function and its arguments are on the stack. */
+static int call(struct neap *rt, int nargs, const char **traceback) {
   lua_State *L = rt->L;
-  if (rt->exiting) return lua_settop(L, -nargs - 2), LUA_YIELD;
-  if (!lua_checkstack(L, 8)) return lua_settop(L, -nargs - 1), LUA_ERRMEM;
+  if (rt->exiting) return lua_pop(L, nargs + 1), LUA_YIELD;
+  if (!lua_checkstack(L, 8)) return lua_pop(L, nargs), LUA_ERRMEM;
   lua_pushcfunction(L, protected_call);
   lua_insert(L, -nargs - 2);
   int status = lua_pcall(L, nargs + 1, 1, 0);
   return status == LUA_OK ? finish_call(L, rt, traceback) : status;
 }
 
-/* (error, traceback or nil): one string. */
-static int join_error(lua_State *L) {
-  lua_settop(L, 2);
-  error_tostring(L, 1);
-  if (lua_isnil(L, 2)) return 1;
-  lua_pushfstring(L, "%s\n%s", lua_tostring(L, -1), lua_tostring(L, 2));
-  return 1;
-}
-
-int neap_dofile(neap_t *neap, const char *path) {
-  struct neap *rt = host_check_idle(neap, "neap_dofile");
-  const char *traceback;
-  if (rt && !path) host_refuse("neap_dofile", "the path is NULL");
-  if (!rt || !path) return LUA_ERRFILE;
-  lua_State *L = rt->L;
-  int base = lua_gettop(L);
-  int status = luaL_loadfilex(L, path, "t");
-  if (status != LUA_OK) return status;
-  status = neap_call(neap, 0, &traceback);
-  if (status == LUA_OK || status == LUA_YIELD) return lua_settop(L, base), status;
-  lua_pushcfunction(L, join_error);
-  lua_insert(L, base + 1);
-  lua_pushstring(L, traceback);
-  lua_pcall(L, 2, 1, 0);
-  return status;
+int neap_call(neap_t *neap, int nargs, const char **traceback) {
+  struct neap *rt = host_check_idle(neap, "neap_call");
+  if (traceback) *traceback = NULL;
+  return rt ? call(rt, nargs, traceback) : LUA_ERRERR;
 }
 
 /* --- running --- */
@@ -281,4 +263,56 @@ unsigned neap_report_errors(neap_t *neap) {
   lua_pushcfunction(rt->L, report_failures);
   if (lua_pcall(rt->L, 0, 0, 0) != LUA_OK) lua_pop(rt->L, 1);
   return rt->reported;
+}
+
+/* --- programs --- */
+
+/* (error, traceback or nil): one string. */
+static int join_error(lua_State *L) {
+  error_tostring(L, 1);
+  if (lua_isnil(L, 2)) return 1;
+  lua_pushfstring(L, "%s\n%s", lua_tostring(L, -1), lua_tostring(L, 2));
+  return 1;
+}
+
+/* Makes one string of the error on top and its traceback. */
+static int fail(lua_State *L, const char *traceback) {
+  lua_pushcfunction(L, join_error);
+  lua_insert(L, -2);
+  lua_pushstring(L, traceback);
+  lua_pcall(L, 2, 1, 0);
+  return LUA_ERRRUN;
+}
+
+/* Waits for the tasks that the body left. */
+static neap_status finish_tasks(neap_t *neap) {
+  neap_status status;
+  while ((status = neap_run(neap)) == NEAP_STOPPED) continue;
+  return status;
+}
+
+static int run_program(neap_t *neap, struct neap *rt) {
+  const char *traceback = NULL;
+  int base = lua_gettop(rt->L) - 1, status = call(rt, 0, &traceback);
+  if (status == LUA_YIELD) return status;
+  if (status != LUA_OK) {
+    fail(rt->L, traceback);
+    neap_cancel_all(neap);
+    return finish_tasks(neap), LUA_ERRRUN;
+  }
+  lua_settop(rt->L, base);
+  neap_status rest = finish_tasks(neap);
+  if (rest == NEAP_EXITED) return LUA_YIELD;
+  if (rest != NEAP_DEADLOCKED) return LUA_OK;
+  neap_cancel_all(neap);
+  finish_tasks(neap);
+  return lua_pushliteral(rt->L, "the program's tasks could not end"), LUA_ERRRUN;
+}
+
+int neap_dofile(neap_t *neap, const char *path) {
+  struct neap *rt = host_check_idle(neap, "neap_dofile");
+  if (rt && !path) host_refuse("neap_dofile", "the path is NULL");
+  if (!rt || !path) return LUA_ERRERR;
+  if (luaL_loadfilex(rt->L, path, "t") != LUA_OK) return LUA_ERRRUN;
+  return run_program(neap, rt);
 }

@@ -1,6 +1,5 @@
 #include "base/buffer.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { MIN_CAPACITY = 512, KEPT_CAPACITY = 4096 };
@@ -13,10 +12,10 @@ static int reserve(struct buffer *b, size_t more) {
   } else {
     size_t capacity = b->capacity ? b->capacity : MIN_CAPACITY;
     while (capacity - length < more) capacity *= 2;
-    char *bytes = malloc(capacity);
+    char *bytes = memory_alloc(b->memory, capacity);
     if (!bytes) return -1;
     if (length) memcpy(bytes, b->bytes + b->start, length);
-    free(b->bytes);
+    memory_free(b->bytes);
     b->bytes = bytes;
     b->capacity = capacity;
   }
@@ -41,6 +40,6 @@ void buffer_consume(struct buffer *b, size_t length) {
 }
 
 void buffer_free(struct buffer *b) {
-  free(b->bytes);
-  *b = (struct buffer){0};
+  memory_free(b->bytes);
+  *b = (struct buffer){.memory = b->memory};
 }

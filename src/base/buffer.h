@@ -4,7 +4,10 @@
 
 #include <stddef.h>
 
+#include "base/memory.h"
+
 struct buffer {
+  struct memory *memory;
   char *bytes;
   size_t start; /* offset of the first unread byte */
   size_t end;   /* offset behind the last one */

@@ -1,7 +1,5 @@
 #include "base/heap.h"
 
-#include <stdlib.h>
-
 enum { ARITY = 4, MIN_CAPACITY = 64 };
 
 static int before(const struct heap_entry *a, const struct heap_entry *b) {
@@ -46,7 +44,7 @@ static void sift_down(struct heap *heap, uint32_t index, struct heap_entry entry
 }
 
 static int resize(struct heap *heap, uint32_t capacity) {
-  struct heap_entry *entries = realloc(heap->entries, capacity * sizeof *entries);
+  struct heap_entry *entries = memory_realloc(heap->memory, heap->entries, capacity * sizeof *entries);
   if (!entries) return -1;
   heap->entries = entries;
   heap->capacity = capacity;
@@ -81,6 +79,6 @@ void heap_remove(struct heap *heap, struct heap_node *node) {
 
 void heap_free(struct heap *heap) {
   for (uint32_t i = 0; i < heap->count; i++) heap->entries[i].node->index = HEAP_ABSENT;
-  free(heap->entries);
-  *heap = (struct heap){0};
+  memory_free(heap->entries);
+  *heap = (struct heap){.memory = heap->memory};
 }

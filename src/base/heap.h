@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "base/memory.h"
+
 #define HEAP_ABSENT UINT32_MAX
 
 struct heap_node {
@@ -19,6 +21,7 @@ struct heap_entry {
 };
 
 struct heap {
+  struct memory *memory;
   struct heap_entry *entries;
   uint32_t count;
   uint32_t capacity;

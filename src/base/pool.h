@@ -5,9 +5,12 @@
 
 #include <stddef.h>
 
+#include "base/memory.h"
+
 enum { POOL_GRAIN = 16, POOL_CLASSES = 32, POOL_KEPT = 512 };
 
 struct pool {
+  struct memory *memory; /* to which its blocks are charged, also those that it keeps */
   struct pool_block *free[POOL_CLASSES];
   unsigned kept[POOL_CLASSES];
 };
@@ -18,6 +21,7 @@ void *pool_alloc(struct pool *pool, size_t size);
 /* [size] is the one the block was asked for with. */
 void pool_release(struct pool *pool, void *block, size_t size);
 
+/* Gives back what it keeps. */
 void pool_free(struct pool *pool);
 
 #endif

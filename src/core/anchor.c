@@ -1,7 +1,6 @@
 #include "core/anchor.h"
 
 #include <lauxlib.h>
-#include <stdlib.h>
 
 #include "core/runtime.h"
 
@@ -20,8 +19,8 @@ void anchors_open(lua_State *L, struct neap *rt) {
 }
 
 void anchors_free(struct neap *rt) {
-  for (int i = 0; i < rt->anchors.count; i++) free(rt->anchors.chunks[i]);
-  free(rt->anchors.chunks);
+  for (int i = 0; i < rt->anchors.count; i++) memory_free(rt->anchors.chunks[i]);
+  memory_free(rt->anchors.chunks);
   rt->anchors.chunks = NULL;
   rt->anchors.count = 0;
 }
@@ -29,12 +28,14 @@ void anchors_free(struct neap *rt) {
 /* --- chunks --- */
 
 /* The number of a chunk that is not there, with room for it in the array. */
-static int unused_chunk(lua_State *L, struct anchors *a) {
+static int unused_chunk(lua_State *L, struct neap *rt) {
+  struct anchors *a = &rt->anchors;
   for (int i = 0; i < a->count; i++)
     if (!a->chunks[i]) return i;
   if (a->count == a->capacity) {
     int capacity = a->capacity ? a->capacity * 2 : 16;
-    struct anchor_chunk **chunks = realloc(a->chunks, (size_t)capacity * sizeof(void *));
+    struct anchor_chunk **chunks = 
+        memory_realloc(rt->memory, a->chunks, (size_t)capacity * sizeof(void *));
     if (!chunks) luaL_error(L, "not enough memory");
     a->chunks = chunks;
     a->capacity = capacity;
@@ -49,12 +50,13 @@ static void set_table(lua_State *L, struct anchors *a, int number) {
 }
 
 /* Making the table may run finalizers, which may add a chunk themselves: so it comes first. */
-static void add_chunk(lua_State *L, struct anchors *a) {
+static void add_chunk(lua_State *L, struct neap *rt) {
+  struct anchors *a = &rt->anchors;
   lua_createtable(L, CHUNK, 0);
-  int number = unused_chunk(L, a);
+  int number = unused_chunk(L, rt);
   if (!lua_checkstack(a->tables, 4)) luaL_error(L, "not enough memory");
   set_table(L, a, number);
-  struct anchor_chunk *chunk = malloc(sizeof *chunk);
+  struct anchor_chunk *chunk = memory_alloc(rt->memory, sizeof *chunk);
   if (!chunk) luaL_error(L, "not enough memory");
   chunk->free_count = CHUNK;
   for (int i = 0; i < CHUNK; i++) chunk->free[i] = (uint16_t)(CHUNK - i);
@@ -70,7 +72,7 @@ static void drop_chunk(lua_State *L, struct anchors *a, int number) {
   if (a->open == number && a->chunks[number]->next == NO_CHUNK) return;
   while (*link != number) link = &a->chunks[*link]->next;
   *link = a->chunks[number]->next;
-  free(a->chunks[number]);
+  memory_free(a->chunks[number]);
   a->chunks[number] = NULL;
   lua_pushboolean(L, 0);
   set_table(L, a, number);
@@ -82,7 +84,7 @@ int anchor_new(lua_State *L, struct neap *rt) {
   struct anchors *a = &rt->anchors;
   luaL_checkstack(L, 4, NULL);
   runtime_check_open(L, rt, "neap");
-  if (a->open == NO_CHUNK) add_chunk(L, a);
+  if (a->open == NO_CHUNK) add_chunk(L, rt);
   int number = a->open;
   struct anchor_chunk *chunk = a->chunks[number];
   int index = chunk->free[chunk->free_count - 1];

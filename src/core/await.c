@@ -3,7 +3,6 @@
 
 #include <lauxlib.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "core/coroutine.h"
 #include "core/error.h"
@@ -137,7 +136,7 @@ static void drop_wait(struct neap *rt, struct op *op) {
   struct wait_many_op *wait = (struct wait_many_op *)op;
   timer_stop(rt, &wait->timer);
   for (lua_Integer i = 0; i < wait->count; i++) list_remove(&wait->nodes[i].waiter.link);
-  free(wait->nodes);
+  memory_free(wait->nodes);
 }
 
 /* The calls that wait for several, by the names under which scripts know them. */
@@ -188,7 +187,7 @@ static int l_wait_many(lua_State *L) {
   struct wait_many_op *op = op_begin(L, kind);
   timer_init(&op->timer, wait_timed_out);
   op->mode = mode;
-  op->nodes = calloc((size_t)count + 1, sizeof *op->nodes);
+  op->nodes = memory_calloc(rt->memory, (size_t)count + 1, sizeof *op->nodes);
   if (!op->nodes) return luaL_error(L, "wait: not enough memory");
   for (int i = 0; i < count; i++) {
     lua_rawgeti(L, 1, i + 1);
@@ -256,7 +255,7 @@ struct wall_op {
   bool expired;
 };
 
-static void on_wall_closed(uv_handle_t *handle) { free(handle); }
+static void on_wall_closed(uv_handle_t *handle) { memory_free(handle); }
 
 static void on_wall_timer(uv_timer_t *uv) {
   struct wall_timer *timer = (struct wall_timer *)uv;
@@ -282,6 +281,7 @@ static void drop_wall(struct neap *rt, struct op *op) {
   list_remove(&wall->waiter.link);
   if (!wall->timer) return;
   wall->timer->op = NULL;
+  rt->wall_waits--;
   uv_close((uv_handle_t *)&wall->timer->uv, on_wall_closed);
 }
 
@@ -294,13 +294,14 @@ static const struct op_kind wall_kind = {
 };
 
 static int start_wall_timer(struct neap *rt, struct wall_op *op, double seconds) {
-  struct wall_timer *timer = malloc(sizeof *timer);
+  struct wall_timer *timer = memory_alloc(rt->memory, sizeof *timer);
   if (!timer) return UV_ENOMEM;
   uv_timer_init(rt->loop, &timer->uv);
   uv_unref((uv_handle_t *)&timer->uv);
   timer->rt = rt;
   timer->op = op;
   op->timer = timer;
+  rt->wall_waits++;
   return uv_timer_start(&timer->uv, on_wall_timer, (uint64_t)(seconds * 1000), 0);
 }
 

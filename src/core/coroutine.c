@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "core/error.h"
+#include "core/limits.h"
 #include "core/op.h"
 #include "core/require.h"
 #include "core/scope.h"
@@ -57,6 +58,7 @@ static enum parking parking_of(lua_State *L, struct neap *rt, int index) {
 }
 
 static bool is_waiting(lua_State *L, struct neap *rt, lua_State *co, int index) {
+  if (co == rt->L) return L != co; /* the main coroutine: at the bottom of a C program it looks suspended */
   return lua_status(co) != LUA_OK && parking_of(L, rt, index) != NOT_PARKED;
 }
 
@@ -227,6 +229,7 @@ static int l_wrap(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   runtime_push(L);
   lua_State *co = lua_newthread(L);
+  limits_push_guard(runtime_of(L), co);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
   lua_pushcclosure(L, l_wrapped, 2);
@@ -281,6 +284,7 @@ void coroutine_push_runner(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &ru
 static const char *status_of(lua_State *L, struct neap *rt, lua_State *co, int index) {
   lua_Debug ar;
   if (L == co) return "running";
+  if (co == rt->L) return "normal";
   switch (parking_of(L, rt, index)) {
     case PARKED:
       return "normal";

@@ -1,7 +1,5 @@
 #include "core/driver.h"
 
-#include <stdlib.h>
-
 #include "core/runtime.h"
 
 enum { HANDLES = 3 };
@@ -52,7 +50,7 @@ static void add(struct neap *rt, uv_handle_t *handle) {
 }
 
 int driver_open(struct neap *rt) {
-  struct driver *driver = calloc(1, sizeof *driver);
+  struct driver *driver = memory_calloc(rt->memory, 1, sizeof *driver);
   if (!driver) return UV_ENOMEM;
   rt->driver = driver;
   uv_prepare_init(rt->loop, &driver->prepare); /* these five cannot fail */
@@ -70,7 +68,7 @@ int driver_open(struct neap *rt) {
 
 static void on_closed(uv_handle_t *handle) {
   struct driver *driver = handle->data;
-  if (--driver->open == 0) free(driver);
+  if (--driver->open == 0) memory_free(driver);
 }
 
 static void close_handle(struct driver *driver, uv_handle_t *handle) {

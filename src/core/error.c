@@ -5,6 +5,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "core/limits.h"
 #include "core/runtime.h"
 #include "core/task.h"
 #include "core/task_info.h"
@@ -13,6 +14,7 @@ static const char *const kind_names[ERROR_KINDS] = {
     "Error",         "CancelledError", "TimeoutError",        "InvalidStateError",
     "DeadlockError", "OSError",        "IncompleteReadError", "LimitOverrunError",
     "QueueEmpty",    "QueueFull",      "QueueShutDown",       "BrokenBarrierError",
+    "LimitError",
 };
 
 /* Of kinds under kinds; a bound for tables that only look like one. */
@@ -24,8 +26,17 @@ static void push_kind(lua_State *L, enum error_kind kind) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kind_keys[kind]);
 }
 
+/* A kind is a table that scripts can write to. */
+static void forget_finalizer(lua_State *L) {
+  lua_pushliteral(L, "__gc");
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+}
+
 /* Makes an error of the kind on top from the message below it; pops both. */
 static void make_error(lua_State *L) {
+  struct neap *rt = runtime_get(L);
+  if (rt && limits_restricted(rt)) forget_finalizer(L);
   lua_createtable(L, 0, 2);
   lua_insert(L, -3);
   lua_setmetatable(L, -3);

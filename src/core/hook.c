@@ -4,6 +4,8 @@
 #include <lualib.h>
 #include <stdbool.h>
 
+#include "core/limits.h"
+
 /* Registry keys: debug.gethook and debug.sethook as they were when the runtime was made. */
 static const char gethook_key, sethook_key;
 
@@ -27,7 +29,7 @@ void hook_copy(lua_State *from, lua_State *to) {
   int top = lua_gettop(to);
   if (!lua_checkstack(from, 1) || !lua_checkstack(to, 4)) return;
   lua_sethook(to, NULL, 0, 0);
-  if (lua_gethook(from) && push_function(from, to)) set_function(to);
+  if (lua_gethook(from) && !limits_hooked(from) && push_function(from, to)) set_function(to);
   lua_settop(to, top);
   lua_sethook(to, lua_gethook(from), lua_gethookmask(from), lua_gethookcount(from));
 }

@@ -1,6 +1,7 @@
 #include "core/library.h"
 
 #include "core/await.h"
+#include "core/blocked.h"
 #include "core/context.h"
 #include "core/coroutine.h"
 #include "core/error.h"
@@ -33,6 +34,7 @@ void library_open(lua_State *L, struct neap *rt) {
   coroutine_open(L, rt);
   require_open(L, rt);
   await_open(L, rt);
+  blocked_open(L, rt);
   wait_queue_open(L, rt);
   semaphore_open(L, rt);
   queue_open(L, rt);

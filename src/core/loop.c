@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/future.h"
 #include "core/handle.h"
+#include "core/limits.h"
 #include "core/op.h"
 #include "core/port.h"
 #include "core/report.h"
@@ -157,6 +158,7 @@ static int l_stop(lua_State *L) {
     rt->forever = NULL;
     op_complete(rt, op, 0);
   } else {
+    limits_refuse_restricted(L, rt, "stop");
     rt->stop = true;
   }
   return 0;
@@ -317,6 +319,7 @@ static int l_set_field(lua_State *L) {
 static int l_set_watchdog(lua_State *L) {
   struct neap *rt = check_open(L, "set_watchdog");
   double limit = 1;
+  limits_refuse_restricted(L, rt, "set_watchdog");
   if (!lua_toboolean(L, 2)) {
     watchdog_stop(rt);
     return 0;
@@ -372,7 +375,10 @@ static int l_set_event_loop(lua_State *L) {
 }
 
 static int l_set_virtual_clock(lua_State *L) {
-  runtime_set_virtual(runtime_of(L), lua_toboolean(L, 1));
+  struct neap *rt = runtime_of(L);
+  if (lua_toboolean(L, 1) == rt->clock.is_virtual) return 0;
+  limits_refuse_restricted(L, rt, "a virtual clock");
+  runtime_set_virtual(rt, lua_toboolean(L, 1));
   return 0;
 }
 

@@ -128,7 +128,7 @@ void *op_begin_in(lua_State *L, struct neap *rt, const struct op_kind *kind) {
   struct task *task = check_awaiting(L, rt, kind->name);
   op_reap(rt, task);
   luaL_checkstack(L, 8, NULL);
-  struct op *op = kind->lasting ? malloc(kind->size) : pool_alloc(&rt->pool, kind->size);
+  struct op *op = pool_alloc(&rt->pool, kind->size);
   if (!op) luaL_error(L, "%s: not enough memory", kind->name);
   memset(op, 0, kind->size);
   op->kind = kind;

@@ -55,7 +55,7 @@ struct op_kind {
   /* Nothing outside the runtime knows of it (a timer, a list): it can be dropped while waiting. */
   bool local;
 
-  /* Its memory, of malloc's, is released by drop, since others may hold it longer. */
+  /* Its memory is released by drop, since others may hold it longer. */
   bool lasting;
 };
 

@@ -38,14 +38,17 @@ void port_unref(struct neap_port *port) {
   if (atomic_fetch_sub_explicit(&port->holders, 1, memory_order_acq_rel) > 1) return;
   uv_mutex_destroy(&port->lock);
   remember_freed(port);
-  for (int i = 0; i < PORT_RETIRED; i++) free(port->retired[i]);
+  for (struct host_kind *next, *kind = port->kinds; kind; kind = next) {
+    next = kind->next;
+    free(kind);
+  }
   free(port);
 }
 
-void port_retire(struct neap_port *port, void *block) {
-  void **place = &port->retired[port->retired_count++ % PORT_RETIRED];
-  free(*place);
-  *place = block;
+void port_retire(struct neap *rt, void *block, size_t size) {
+  struct retired *place = &rt->port->retired[rt->port->retired_count++ % PORT_RETIRED];
+  if (place->block) pool_release(&rt->pool, place->block, place->size);
+  *place = (struct retired){block, size};
 }
 
 /* --- posts --- */
@@ -169,6 +172,7 @@ void port_close(struct neap *rt) {
     post->run(NULL, post);
   }
   drop_ready(rt);
+  for (int i = 0; i < PORT_RETIRED; i++) port_retire(rt, NULL, 0);
   port->rt = NULL;
   port_unref(port);
 }

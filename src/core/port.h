@@ -26,6 +26,11 @@ struct port_host {
   void *user;
 };
 
+/* A list of blocks of malloc's, which begin with it. */
+struct host_kind {
+  struct host_kind *next;
+};
+
 enum { PORT_RETIRED = 16 };
 
 struct neap_port {
@@ -35,8 +40,12 @@ struct neap_port {
   struct port_host host;
   bool has_host;            /* which holds it, and frees the runtime */
   bool owns_state;
-  void *retired[PORT_RETIRED]; /* blocks that a host had, so that another use of them is seen */
+  struct retired {
+    void *block;
+    size_t size;
+  } retired[PORT_RETIRED];  /* blocks that a host has had, so that another use of them is seen */
   unsigned retired_count;
+  struct host_kind *kinds;  /* of operations that the host has begun: the last one first */
   unsigned expecting;       /* that wait for posts; the loop's thread alone */
 
   uv_mutex_t lock;          /* of what follows */
@@ -62,8 +71,8 @@ bool port_post(struct neap_port *port, struct post *post);
 void port_expect(struct neap *rt);
 void port_unexpect(struct neap *rt);
 
-/* Frees a block of malloc's that a host has held, after a while. On the loop's thread. */
-void port_retire(struct neap_port *port, void *block);
+/* Gives a block of the runtime's pool, which a host has held, back to it after a while. */
+void port_retire(struct neap *rt, void *block, size_t size);
 
 /* The thread inside a run. */
 void port_enter(struct neap *rt);

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/future.h"
 #include "core/handle.h"
+#include "core/limits.h"
 #include "core/loop.h"
 #include "core/port.h"
 #include "core/runtime.h"
@@ -141,6 +142,8 @@ static void call_protected(lua_State *L, struct neap *rt, struct request *reques
   int value = lua_gettop(L);
   bool contexts = rt->has_contexts && !rt->current;
   if (contexts) context_push(L, rt);
+  if (!rt->running) runtime_count_step(rt);
+  bool bound = limits_bind(rt, true);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &caller_key);
   lua_pushlightuserdata(L, request);
   lua_pushvalue(L, value);
@@ -152,6 +155,7 @@ static void call_protected(lua_State *L, struct neap *rt, struct request *reques
     tell_plainly(rt, request->message, error_tostring(L, -1));
     lua_settop(L, value + contexts);
   }
+  limits_bind(rt, bound);
   if (contexts) context_set(L, rt);
   lua_settop(L, value - 1);
 }

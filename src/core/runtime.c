@@ -1,10 +1,10 @@
 #include "core/runtime.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "core/ceiling.h"
 #include "core/collector.h"
 #include "core/deadlock.h"
 #include "core/debug.h"
@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/future.h"
 #include "core/handle.h"
+#include "core/limits.h"
 #include "core/port.h"
 #include "core/report.h"
 #include "core/shuffle.h"
@@ -168,6 +169,9 @@ static void arm(struct neap *rt, uint64_t limit_ms) {
   uv_timer_start(rt->uv_timer, on_timer, ms, 0);
 }
 
+/* Rounded up: never early. */
+static int64_t to_ms(int64_t ns) { return (ns + 999999) / 1000000; }
+
 /* --- polling --- */
 
 /* A clock that costs next to nothing and ticks every few milliseconds. */
@@ -192,7 +196,7 @@ static void after_poll(struct neap *rt) {
   fire_due(rt);
 }
 
-/* A loop without anything referenced does not look for posts. */
+/* A loop with nothing that keeps it alive looks neither for posts nor at its timers. */
 static void poll_now(struct neap *rt) {
   collector_pace(rt);
   port_expect(rt);
@@ -240,8 +244,32 @@ static void jump_to_deadline(struct neap *rt) {
   fire_due(rt);
 }
 
+/* Someone waits until all others are blocked: for those time does not jump. The second poll is for what the first
+ * has begun in libuv alone. */
+static void wait_until_blocked(struct neap *rt) {
+  for (int i = 0; i < 2 && !rt->ready_head; i++) poll_now(rt);
+  if (rt->ready_head) return;
+  int64_t left = blocked_left(rt, count_of_steps(rt));
+  if (left == 0) {
+    blocked_wake(rt);
+  } else {
+    poll_wait(rt, (uint64_t)to_ms(left));
+    if (!rt->poll_expired) blocked_restart(rt);
+  }
+}
+
+/* What comes next of what need not be waited for, if nothing is ready: for hosts, who wait themselves. */
+static void go_on(struct neap *rt) {
+  if (rt->ready_head) return;
+  if (!blocked_is_awaited(&rt->blocked))
+    jump_to_deadline(rt);
+  else if (blocked_left(rt, count_of_steps(rt)) == 0)
+    blocked_wake(rt);
+}
+
 /* Nothing is ready: waits for what comes next. Returns false if nothing ever can. */
 static bool wait_for_something(struct neap *rt) {
+  if (blocked_is_awaited(&rt->blocked)) return wait_until_blocked(rt), true;
   bool deadline = rt->timers.count > 0 && heap_first(&rt->timers)->key != NEVER;
   bool io = uv_loop_alive(rt->loop);
   if (!deadline && !io) return false;
@@ -278,6 +306,7 @@ static bool enter(struct neap *rt) {
   rt->asleep = false;
   rt->thread = pthread_self();
   port_enter(rt);
+  limits_bind(rt, true);
   watchdog_note(rt, true);
   return true;
 }
@@ -286,6 +315,7 @@ static enum run_result leave(struct neap *rt, bool was_running, enum run_result 
   rt->running = was_running;
   rt->asleep = !was_running && rt->driver;
   if (!was_running) port_leave(rt);
+  limits_bind(rt, was_running);
   watchdog_note(rt, was_running);
   return result;
 }
@@ -317,7 +347,7 @@ enum run_result runtime_run(struct neap *rt, struct future *until) {
 
 static bool may_be_woken(struct neap *rt) {
   struct heap_node *first = heap_first(&rt->timers);
-  return (first && first->key != NEVER) || uv_loop_alive(rt->loop);
+  return (first && first->key != NEVER) || blocked_is_awaited(&rt->blocked) || uv_loop_alive(rt->loop);
 }
 
 static enum run_result state_of(struct neap *rt) {
@@ -332,7 +362,7 @@ enum run_result runtime_step(struct neap *rt, int64_t budget) {
   int64_t deadline = (int64_t)uv_hrtime() + budget;
   if (!enter(rt)) return RUN_STOPPED;
   poll_now(rt);
-  if (!rt->ready_head) jump_to_deadline(rt);
+  go_on(rt);
   while (rt->ready_head) {
     if (!turn(rt, deadline)) return leave(rt, false, RUN_STOPPED);
     if ((int64_t)uv_hrtime() >= deadline) break;
@@ -345,18 +375,26 @@ enum run_result runtime_step(struct neap *rt, int64_t budget) {
 void runtime_turn(struct neap *rt) {
   if (!enter(rt)) return;
   after_poll(rt);
-  if (!rt->ready_head) jump_to_deadline(rt);
+  go_on(rt);
   (void)turn(rt, NEVER);
   (void)leave(rt, false, RUN_WAITING);
 }
 
-int64_t runtime_wait(struct neap *rt) {
+/* The same, were nobody waiting until all others are blocked. */
+static int64_t wait_for_deadline(struct neap *rt) {
   struct heap_node *first = heap_first(&rt->timers);
-  if (rt->ready_head) return 0;
   if (!first || first->key == NEVER) return -1;
   if (rt->clock.is_virtual) return 0;
   int64_t wait = first->key - runtime_now(rt);
-  return wait <= 0 ? 0 : (wait + 999999) / 1000000;
+  return wait <= 0 ? 0 : to_ms(wait);
+}
+
+int64_t runtime_wait(struct neap *rt) {
+  if (rt->ready_head) return 0;
+  int64_t deadline = wait_for_deadline(rt);
+  if (!blocked_is_awaited(&rt->blocked)) return deadline;
+  int64_t left = to_ms(blocked_left(rt, count_of_steps(rt)));
+  return deadline < 0 || rt->clock.is_virtual || left < deadline ? left : deadline;
 }
 
 /* --- making and freeing --- */
@@ -370,7 +408,7 @@ struct neap *runtime_get(lua_State *L) {
   return rt;
 }
 
-static void on_timer_closed(uv_handle_t *handle) { free(handle); }
+static void on_timer_closed(uv_handle_t *handle) { memory_free(handle); }
 
 /* What is still open then belongs to the program around us, and to static or longer-lived memory. */
 static void close_handle(uv_handle_t *handle, void *unused) {
@@ -381,6 +419,8 @@ static void close_handle(uv_handle_t *handle, void *unused) {
 static int l_runtime_gc(lua_State *L) {
   struct neap *rt = lua_touserdata(L, 1);
   runtime_free(rt);
+  if (rt->memory) memory_let_go(rt->memory);
+  rt->memory = NULL;
   return 0;
 }
 
@@ -393,6 +433,7 @@ static void init(struct neap *rt, lua_State *L) {
   list_init(&rt->all_scopes);
   list_init(&rt->scopes);
   list_init(&rt->resources);
+  blocked_init(&rt->blocked);
   rt->turn_end.kind = RUN_TURN_END;
   rt->slow_ns = SLOW_NS;
   rt->closed = true; /* until its loop is open */
@@ -400,14 +441,14 @@ static void init(struct neap *rt, lua_State *L) {
 
 /* Returns 0 or UV_E*. */
 static int open_loop(struct neap *rt, uv_loop_t *loop) {
-  rt->uv_timer = malloc(sizeof *rt->uv_timer);
+  rt->uv_timer = memory_alloc(rt->memory, sizeof *rt->uv_timer);
   if (!rt->uv_timer) return UV_ENOMEM;
   rt->uv_timer->data = rt;
   rt->owns_loop = !loop;
   rt->loop = loop ? loop : &rt->own_loop;
   int status = rt->owns_loop ? uv_loop_init(rt->loop) : 0;
   if (status == 0) status = uv_timer_init(rt->loop, rt->uv_timer);
-  if (status < 0) free(rt->uv_timer);
+  if (status < 0) memory_free(rt->uv_timer);
   return status;
 }
 
@@ -429,6 +470,14 @@ static int open_all(struct neap *rt, uv_loop_t *loop) {
   return status;
 }
 
+/* Not before the runtime has its finalizer. */
+static void open_memory(lua_State *L, struct neap *rt) {
+  rt->memory = memory_new();
+  if (!rt->memory) luaL_error(L, "neap: not enough memory");
+  rt->timers.memory = rt->memory;
+  rt->pool.memory = rt->memory;
+}
+
 struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
   struct neap *rt = lua_newuserdatauv(L, sizeof *rt, 0);
   init(rt, L);
@@ -437,6 +486,7 @@ struct neap *runtime_new(lua_State *L, uv_loop_t *loop) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runtime_key);
+  open_memory(L, rt);
   anchors_open(L, rt);
   int status = open_all(rt, loop);
   if (status < 0) error_misuse(L, "neap: cannot make an event loop: %s", uv_strerror(status));
@@ -447,6 +497,7 @@ static int protected_free_tasks(lua_State *L) {
   struct neap *rt = lua_touserdata(L, 1);
   struct list *node = rt->tasks.next;
   while (node != &rt->tasks) {
+    runtime_count_step(rt); /* what its <close> variables do is one */
     bool killed = task_kill(L, rt, container_of(node, struct task, link));
     node = killed ? rt->tasks.next : node->next;
   }
@@ -484,7 +535,10 @@ static void close_resources(struct neap *rt) {
 void runtime_free(struct neap *rt) {
   if (rt->closed) return;
   watchdog_free(rt);
+  ceiling_raise(rt);
+  limits_bind(rt, true);
   end_tasks(rt);
+  limits_bind(rt, false);
   rt->closed = true;
   close_resources(rt);
   if (rt->driver) driver_close(rt);
@@ -495,6 +549,7 @@ void runtime_free(struct neap *rt) {
   scope_free_all(rt);
   anchors_free(rt);
   pool_free(&rt->pool);
+  limits_close(rt);
 }
 
 int runtime_refuse_thread(lua_State *L) {

@@ -13,11 +13,15 @@
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/memory.h"
 #include "base/pool.h"
 #include "core/anchor.h"
+#include "core/blocked.h"
 #include "core/object.h"
 
+struct ceiling;
 struct driver;
+struct limits;
 struct neap_port;
 struct op;
 struct task;
@@ -65,6 +69,9 @@ struct neap {
   bool owns_loop;
   struct neap_port *port;  /* what other threads may touch */
   struct driver *driver;   /* on a loop that is not its own */
+  struct memory *memory;   /* neap's own blocks; with a limit on it, Lua's too: see ceiling.h */
+  struct ceiling *ceiling; /* NULL: no limit of memory */
+  struct limits *limits;   /* NULL: none at all */
   int gc_pause;            /* that collector_pace has set; 0: it keeps its hands off */
   bool closed;
 
@@ -80,6 +87,7 @@ struct neap {
   atomic_uint steps;       /* that were run; written by the loop's thread, read by the watchdog's */
   unsigned polled_steps;   /* as many when libuv was last asked */
   unsigned turns;          /* since virtual time last moved */
+  struct blocked_watch blocked; /* those who wait until all others are blocked */
 
   struct task *current;    /* whose step is running; NULL in callbacks and outside the loop */
   lua_State *active;       /* the innermost coroutine that may await: the task's own, or a user's */
@@ -103,6 +111,7 @@ struct neap {
   bool exiting;            /* asked for by os.exit, with a code */
   int exit_code;
   struct op *forever;      /* the run_forever that the body awaits */
+  unsigned wall_waits;     /* tasks in wait_wall, whose timers do not keep the loop alive */
   bool debug;
   int64_t slow_ns;         /* in debug mode: steps that take longer are reported */
   pthread_t thread;        /* that runs it */

@@ -1,7 +1,5 @@
 #include "core/shuffle.h"
 
-#include <stdlib.h>
-
 #include "core/runtime.h"
 
 void shuffle_set_seed(struct neap *rt, uint64_t seed) {
@@ -33,7 +31,7 @@ static void link_all(struct neap *rt, struct runnable **all, size_t count) {
 void shuffle_ready(struct neap *rt) {
   size_t count = count_ready(rt, false), tasks = count_ready(rt, true), i = 0, drawn = 0;
   if (tasks < 2) return;
-  struct runnable **all = malloc((count + tasks) * sizeof *all), **drawn_tasks = all + count;
+  struct runnable **all = memory_alloc(rt->memory, (count + tasks) * sizeof *all), **drawn_tasks = all + count;
   if (!all) return;
   for (struct runnable *r = rt->ready_head; r; r = r->next) {
     all[i++] = r;
@@ -45,5 +43,5 @@ void shuffle_ready(struct neap *rt) {
   for (i = 0; i < count; i++)
     if (all[i]->kind == RUN_TASK) all[i] = drawn_tasks[--drawn];
   link_all(rt, all, count);
-  free(all);
+  memory_free(all);
 }

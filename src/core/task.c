@@ -1,12 +1,11 @@
 #include "core/task.h"
 
-#include <stdlib.h>
-
 #include "core/context.h"
 #include "core/coroutine.h"
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/hook.h"
+#include "core/limits.h"
 #include "core/op.h"
 #include "core/report.h"
 #include "core/scope.h"
@@ -129,6 +128,7 @@ static void fill_stack(lua_State *L, struct task *task, int index, int nargs) {
 struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
   int nargs = lua_gettop(L) - index;
   luaL_checkstack(L, 6, NULL);
+  limits_check_task(L, rt);
   struct task *task = object_new(L, rt, OBJECT_TASK, sizeof *task, FUTURE_USER_VALUES);
   *task = (struct task){.runnable = {.kind = RUN_TASK, .budget = TASK_BUDGET}};
   future_init(rt, &task->future, true);
@@ -162,9 +162,11 @@ static void keep_idle(lua_State *L, struct neap *rt, lua_State *co, int slot) {
 
 static bool idle_has_room(struct neap *rt) {
   if (rt->idle_count >= IDLE_KEPT) return false;
-  if (!rt->idle) rt->idle = malloc(IDLE_KEPT * sizeof *rt->idle);
+  if (!rt->idle) rt->idle = memory_alloc(rt->memory, IDLE_KEPT * sizeof *rt->idle);
   return rt->idle != NULL;
 }
+
+static bool has_hook(lua_State *co) { return lua_gethook(co) && !limits_hooked(co); }
 
 /* The future is done: lets go of the coroutine. */
 static void retire(lua_State *L, struct neap *rt, struct task *task, bool reusable) {
@@ -173,7 +175,7 @@ static void retire(lua_State *L, struct neap *rt, struct task *task, bool reusab
   rt->task_count--;
   if (rt->main == task) rt->main = NULL;
   if (rt->body == task) rt->body = NULL;
-  reusable = reusable && rt->installed && !task->escaped && !lua_gethook(task->L);
+  reusable = reusable && rt->installed && !task->escaped && !has_hook(task->L);
   if (reusable && idle_has_room(rt))
     keep_idle(L, rt, task->L, task->slot);
   else
@@ -328,7 +330,7 @@ void task_throw(lua_State *L, struct neap *rt, int index) {
 }
 
 void task_pool_free(struct neap *rt) {
-  free(rt->idle);
+  memory_free(rt->idle);
   rt->idle = NULL;
   rt->idle_count = 0;
 }

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -373,7 +372,7 @@ void watchdog_mark(struct watchdog *dog, bool busy) {
 
 static struct watchdog *get(struct neap *rt) {
   if (rt->watchdog) return rt->watchdog;
-  struct watchdog *dog = calloc(1, sizeof *dog);
+  struct watchdog *dog = memory_calloc(rt->memory, 1, sizeof *dog);
   if (!dog) return NULL;
   uv_mutex_init(&dog->lock);
   uv_cond_init(&dog->wake);
@@ -443,5 +442,5 @@ void watchdog_free(struct neap *rt) {
   rt->watchdog = NULL;
   uv_cond_destroy(&dog->wake);
   uv_mutex_destroy(&dog->lock);
-  free(dog);
+  memory_free(dog);
 }

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -43,9 +42,9 @@ const char *address_name(const union address *address, char name[ADDRESS_MAX]) {
   return name;
 }
 
-struct addresses *addresses_new(int count) {
+struct addresses *addresses_new(struct memory *memory, int count) {
   struct addresses *addresses =
-      calloc(1, sizeof *addresses + (size_t)count * sizeof addresses->list[0]);
+      memory_calloc(memory, 1, sizeof *addresses + (size_t)count * sizeof addresses->list[0]);
   if (addresses) addresses->count = count;
   return addresses;
 }
@@ -54,10 +53,10 @@ static bool is_internet(const struct addrinfo *found) {
   return found->ai_family == AF_INET || found->ai_family == AF_INET6;
 }
 
-struct addresses *addresses_from(const struct addrinfo *found, int port) {
+struct addresses *addresses_from(struct memory *memory, const struct addrinfo *found, int port) {
   int count = 0;
   for (const struct addrinfo *info = found; info; info = info->ai_next) count += is_internet(info);
-  struct addresses *addresses = addresses_new(count);
+  struct addresses *addresses = addresses_new(memory, count);
   if (!addresses) return NULL;
   struct attempt *attempt = addresses->list;
   for (const struct addrinfo *info = found; info; info = info->ai_next) {

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#include "base/memory.h"
+
 union address {
   struct sockaddr any;
   struct sockaddr_in v4;
@@ -37,10 +39,10 @@ void address_host(const union address *address, char host[HOST_MAX]);
 /* "127.0.0.1:80" or "[::1]:80". Returns [name]. */
 const char *address_name(const union address *address, char name[ADDRESS_MAX]);
 
-/* A list with room for [count], or NULL without memory. Freed by free(). */
-struct addresses *addresses_new(int count);
+/* A list with room for [count], or NULL without memory. Freed by memory_free. */
+struct addresses *addresses_new(struct memory *memory, int count);
 
 /* What getaddrinfo found, with [port], or NULL without memory. */
-struct addresses *addresses_from(const struct addrinfo *found, int port);
+struct addresses *addresses_from(struct memory *memory, const struct addrinfo *found, int port);
 
 #endif

@@ -5,11 +5,11 @@
 
 #include <errno.h>
 #include <lauxlib.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/limits.h"
 #include "core/op.h"
 #include "core/runtime.h"
 #include "io/address.h"
@@ -48,7 +48,7 @@ struct accept_op {
 /* --- the socket --- */
 
 static void on_closed(uv_handle_t *handle) {
-  free(handle);
+  memory_free(handle);
 }
 
 static void close_watch(struct watch *watch) {
@@ -74,7 +74,7 @@ static void close_resource(struct neap *rt, struct resource *resource) {
 
 /* Takes over the socket, or closes it. */
 static int watch_socket(struct listener *l, int fd) {
-  struct watch *watch = malloc(sizeof *watch);
+  struct watch *watch = memory_alloc(l->rt->memory, sizeof *watch);
   if (!watch) {
     close(fd);
     return UV_ENOMEM;
@@ -82,7 +82,7 @@ static int watch_socket(struct listener *l, int fd) {
   int status = uv_poll_init(l->rt->loop, &watch->poll, fd);
   if (status < 0) {
     close(fd);
-    free(watch);
+    memory_free(watch);
     return status;
   }
   watch->fd = fd;
@@ -134,12 +134,14 @@ static int push_accepted(lua_State *L, struct neap *rt, struct listener *l) {
   int fd = l->accepted;
   if (!l->watch) return lua_pushnil(L), 1;
   if (fd < 0) return push_failure(L, l, fd);
+  int status = limits_handle(rt);
+  if (status < 0) return push_failure(L, l, status); /* the connection waits */
   struct stream *s = stream_new(L, rt, l->limit);
   struct transport *t = transport_new(rt, io_slab(L), l->nodelay);
   if (!t) return push_failure(L, l, UV_ENOMEM);
   l->accepted = UV_EAGAIN;
   stream_attach(s, t);
-  int status = transport_open(t, fd);
+  status = transport_open(t, fd);
   return status < 0 ? push_failure(L, l, status) : 1;
 }
 
@@ -227,8 +229,10 @@ static int listen_on(lua_State *L, struct neap *rt, const union address *address
   *l = (struct listener){.rt = rt, .address = *address, .accepted = UV_EAGAIN};
   l->limit = io_option_limit(L, ARG_OPTIONS);
   l->nodelay = io_option_boolean(L, ARG_OPTIONS, "nodelay", true);
-  int fd = socket_listen(&l->address, backlog);
-  int status = fd < 0 ? fd : watch_socket(l, fd);
+  int status = limits_address(rt, &l->address.any, true);
+  if (status == 0) status = limits_handle(rt);
+  int fd = status < 0 ? status : socket_listen(&l->address, backlog);
+  status = fd < 0 ? fd : watch_socket(l, fd);
   if (status < 0) lua_pop(L, 1);
   return status;
 }
@@ -319,7 +323,7 @@ static void drop_listen(struct neap *rt, struct op *op) {
   (void)rt;
   struct listen_op *listen = (struct listen_op *)op;
   lookup_cancel(listen->lookup);
-  free(listen->addresses);
+  memory_free(listen->addresses);
   listen->lookup = NULL;
   listen->addresses = NULL;
 }
@@ -347,7 +351,7 @@ static void resolved(void *owner, int status, struct addresses *addresses) {
 
 static int begin_numeric(struct listen_op *op, const union address *first,
                          const union address *second) {
-  op->addresses = addresses_new(second ? 2 : 1);
+  op->addresses = addresses_new(op->rt->memory, second ? 2 : 1);
   if (!op->addresses) return UV_ENOMEM;
   op->addresses->list[0].address = *first;
   if (second) op->addresses->list[1].address = *second;
@@ -365,7 +369,8 @@ static int begin(struct listen_op *op, const char *host, int port) {
     return begin_numeric(op, &address, &other);
   }
   if (address_parse(&address, host, port)) return begin_numeric(op, &address, NULL);
-  return lookup_start(&op->lookup, op->rt, host, port, true, resolved, op);
+  int status = limits_name(op->rt);
+  return status < 0 ? status : lookup_start(&op->lookup, op->rt, host, port, true, resolved, op);
 }
 
 static void check_handler(lua_State *L) {

@@ -2,7 +2,6 @@
 #include "io/readable.h"
 
 #include <lauxlib.h>
-#include <stdlib.h>
 
 #include "core/error.h"
 #include "core/op.h"
@@ -19,7 +18,7 @@ struct readable_op {
   struct watcher *watcher;
 };
 
-static void on_closed(uv_handle_t *handle) { free(handle); }
+static void on_closed(uv_handle_t *handle) { memory_free(handle); }
 
 static void on_readable(uv_poll_t *poll, int status, int events) {
   struct watcher *watcher = (struct watcher *)poll;
@@ -52,11 +51,11 @@ static const struct op_kind kind = {
 };
 
 static int start(struct neap *rt, struct readable_op *op, int fd) {
-  struct watcher *watcher = malloc(sizeof *watcher);
+  struct watcher *watcher = memory_alloc(rt->memory, sizeof *watcher);
   if (!watcher) return UV_ENOMEM;
   int status = uv_poll_init(rt->loop, &watcher->poll, fd);
   if (status < 0) {
-    free(watcher);
+    memory_free(watcher);
     return status;
   }
   watcher->rt = rt;

@@ -1,7 +1,5 @@
 #include "io/slab.h"
 
-#include <stdlib.h>
-
 #include "core/runtime.h"
 
 enum { SLAB_BYTES = 512 * 1024, ROOM_LEAST = 16 * 1024, ROOM_MOST = 64 * 1024 };
@@ -12,7 +10,7 @@ void slab_init(struct slab *slab, struct neap *rt) {
 }
 
 void slab_free(struct slab *slab) {
-  free(slab->bytes);
+  memory_free(slab->bytes);
   slab->bytes = NULL;
 }
 
@@ -28,7 +26,7 @@ static void empty(struct slab *slab) {
 }
 
 uv_buf_t slab_room(struct slab *slab) {
-  if (!slab->bytes) slab->bytes = malloc(SLAB_BYTES);
+  if (!slab->bytes) slab->bytes = memory_alloc(slab->rt->memory, SLAB_BYTES);
   if (!slab->bytes) return uv_buf_init(NULL, 0);
   if (slab->poll != slab->rt->last_poll) empty(slab);
   size_t room = SLAB_BYTES - slab->used;

@@ -274,6 +274,7 @@ struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit) {
   struct stream *s = object_new(L, rt, OBJECT_STREAM, sizeof *s, STREAM_USER_VALUES);
   *s = (struct stream){.rt = rt, .high = HIGH_WATER, .low = HIGH_WATER / LOW_PART};
   s->reader.limit = limit;
+  s->reader.kept.memory = rt->memory;
   s->borrower.keep = stream_keep_received;
   list_init(&s->borrower.link);
   list_init(&s->writers);

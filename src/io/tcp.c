@@ -4,10 +4,10 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
+#include "core/limits.h"
 #include "core/op.h"
 #include "core/runtime.h"
 #include "io/address.h"
@@ -35,6 +35,9 @@ struct connect_op {
 static void connected(void *owner, int status);
 
 static int begin_attempt(struct connect_op *op, const union address *address) {
+  int status = limits_address(op->rt, &address->any, false);
+  if (status == 0) status = limits_handle(op->rt);
+  if (status < 0) return status;
   op->transport = transport_new(op->rt, op->slab, op->nodelay);
   if (!op->transport) return UV_ENOMEM;
   return transport_connect(op->transport, address, op->has_local ? &op->local : NULL, connected,
@@ -80,9 +83,12 @@ static void resolved(void *owner, int status, struct addresses *addresses) {
 
 static int begin(struct connect_op *op, const char *host, int port) {
   union address address;
-  if (!address_parse(&address, host, port))
+  if (!address_parse(&address, host, port)) {
+    int status = limits_name(op->rt);
+    if (status < 0) return status;
     return lookup_start(&op->lookup, op->rt, host, port, false, resolved, op);
-  op->addresses = addresses_new(1);
+  }
+  op->addresses = addresses_new(op->rt->memory, 1);
   if (!op->addresses) return UV_ENOMEM;
   op->addresses->list[0].address = address;
   try_next(op);
@@ -151,7 +157,7 @@ static void drop_connect(struct neap *rt, struct op *op) {
   struct connect_op *connect = (struct connect_op *)op;
   lookup_cancel(connect->lookup);
   if (connect->transport) transport_release(connect->transport);
-  free(connect->addresses);
+  memory_free(connect->addresses);
   connect->lookup = NULL;
   connect->transport = NULL;
   connect->addresses = NULL;

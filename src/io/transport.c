@@ -1,6 +1,5 @@
 #include "io/transport.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,11 +14,11 @@ struct rest {
 /* --- its life --- */
 
 static void let_go(struct transport *t) {
-  if (--t->holders == 0) free(t);
+  if (--t->holders == 0) memory_free(t);
 }
 
 static void free_handle(uv_handle_t *handle) {
-  free(handle);
+  memory_free(handle);
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -33,10 +32,10 @@ static void on_closed(uv_handle_t *handle) {
 static void close_resource(struct neap *rt, struct resource *resource);
 
 struct transport *transport_new(struct neap *rt, struct slab *slab, bool nodelay) {
-  struct transport *t = calloc(1, sizeof *t);
+  struct transport *t = memory_calloc(rt->memory, 1, sizeof *t);
   if (!t) return NULL;
   if (uv_tcp_init(rt->loop, &t->uv.tcp) < 0) {
-    free(t);
+    memory_free(t);
     return NULL;
   }
   uv_unref(&t->uv.handle);
@@ -143,7 +142,7 @@ static void finish_close(struct transport *t);
 
 static void on_written(uv_write_t *req, int status) {
   struct transport *t = (struct transport *)req->handle;
-  free(req);
+  memory_free(req);
   if (status == UV_ECANCELED) return; /* it was closed: that is told later */
   if (status < 0 && !t->error) t->error = status;
   if (t->owner) t->events->sent(t->owner);
@@ -171,12 +170,12 @@ static void copy_rest(char *to, const uv_buf_t *bufs, unsigned count, size_t ski
 
 static int queue_rest(struct transport *t, const uv_buf_t *bufs, unsigned count, size_t sent,
                       size_t length) {
-  struct rest *rest = malloc(sizeof *rest + length - sent);
+  struct rest *rest = memory_alloc(t->rt->memory, sizeof *rest + length - sent);
   if (!rest) return UV_ENOMEM;
   uv_buf_t buf = {.base = rest->bytes, .len = length - sent};
   copy_rest(rest->bytes, bufs, count, sent);
   int status = uv_write(&rest->req, &t->uv.stream, &buf, 1, on_written);
-  if (status < 0) free(rest);
+  if (status < 0) memory_free(rest);
   return status;
 }
 
@@ -229,7 +228,7 @@ static void on_limit(uv_timer_t *timer) {
 /* The peer has real time to take what is queued, whatever the loop's clock does. */
 static bool start_limit(struct transport *t) {
   uv_loop_t *loop = t->uv.handle.loop;
-  t->limit = malloc(sizeof *t->limit);
+  t->limit = memory_alloc(t->rt->memory, sizeof *t->limit);
   if (!t->limit) return false;
   uv_timer_init(loop, t->limit);
   t->limit->data = t;

@@ -2,6 +2,7 @@
 local core = require "neap.core"
 local neap = require "neap"
 local scenario = require "spec.faults.scenario"
+local testing = require "neap.testing"
 
 local start <const>, raises <const> = scenario.start, scenario.raises
 
@@ -48,6 +49,20 @@ return {
     assert(neap.capture_call_graph().future == neap.current_task())
     assert(#neap.task_table() >= 4)
     both:await()
+  end },
+
+  { name = "wait_all_blocked: at once, with a cushion, cancelled", run = function()
+    local log = {}
+    local function wait(cushion)
+      testing.wait_all_blocked(cushion)
+      log[#log + 1] = cushion or 0
+    end
+    local tasks = { start(wait, 0.002), start(wait), start(wait, 0.001), start(wait, 60) }
+    neap.sleep(0)
+    tasks[4]:cancel()
+    raises(neap.CancelledError, neap.await, tasks[4])
+    for i = 1, 3 do scenario.try(neap.await, tasks[i]) end
+    assert(scenario.told or table.concat(log, " ") == "0 0.001 0.002")
   end },
 
   { name = "debug mode", reports = true, run = function()
