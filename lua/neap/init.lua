@@ -8,7 +8,7 @@ local public = {
   "Future", "await", "sleep", "create_task", "current_task", "all_tasks", "ensure_future", "isfuture",
   "get_running_loop", "get_event_loop", "new_event_loop", "set_event_loop",
   "timeout", "timeout_at", "shielded", "CancelScope",
-  "Lock", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue", "PriorityQueue",
+  "Lock", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue", "PriorityQueue", "Channel",
   "Error", "CancelledError", "TimeoutError", "InvalidStateError", "DeadlockError", "OSError",
   "IncompleteReadError", "LimitOverrunError", "QueueEmpty", "QueueFull", "QueueShutDown", "BrokenBarrierError",
   "LimitError",
@@ -18,7 +18,7 @@ for _, name in ipairs(public) do
   neap[name] = assert(core[name], name)
 end
 
-for _, module in ipairs { "run", "tasks", "group", "locks", "graph", "context", "stream", "server" } do
+for _, module in ipairs { "run", "tasks", "group", "locks", "graph", "context", "stream", "server", "thread" } do
   for name, value in pairs(require("neap." .. module)) do
     neap[name] = value
   end

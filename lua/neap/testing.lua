@@ -55,6 +55,7 @@ end
 --- What the process holds now.
 ---@return neap.Census
 function M.census()
+  if core.end_idle_threads then core.end_idle_threads() end
   local census = core.census()
   census.tasks = #core.all_tasks()
   return census

@@ -18,6 +18,7 @@
 #include "api/host.h"
 #include "api/restrict.h"
 #include "io/io.h"
+#include "thread/room.h"
 
 /* Registry key: the modules that are loaded, by name; made when all is open. */
 static const char modules_key;
@@ -74,12 +75,24 @@ static bool debug_is_wanted(lua_State *L) {
   return !ignored && value && *value && strcmp(value, "0") != 0;
 }
 
+/* The states of threads. */
+static lua_State *make_state(bool ignore_environment) {
+  neap_config config = {.ignore_environment = ignore_environment};
+  neap_t *neap = neap_new(&config);
+  return neap ? neap_state(neap) : NULL;
+}
+
+static void free_state(lua_State *L) { neap_free(neap_of(L)); }
+
+static const struct thread_host thread_host = {make_state, free_state};
+
 static struct neap *open_rooms(lua_State *L, uv_loop_t *loop) {
   struct neap *rt = runtime_new(L, loop);
   rt->debug = debug_is_wanted(L);
   library_open(L, rt);
   library_push(L);
   io_open(L, rt);
+  thread_room_open(L, rt, &thread_host);
   lua_pushliteral(L, NEAP_VERSION);
   lua_setfield(L, -2, "version");
   lua_pop(L, 1);

@@ -20,7 +20,7 @@ static const char *const kind_names[ERROR_KINDS] = {
 /* Of kinds under kinds; a bound for tables that only look like one. */
 enum { KINDS_DEEP = 32 };
 
-static const char kind_keys[ERROR_KINDS], origin_key;
+static const char kind_keys[ERROR_KINDS], origin_key, copied_key;
 
 static void push_kind(lua_State *L, enum error_kind kind) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kind_keys[kind]);
@@ -208,6 +208,39 @@ void error_note_origin(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
+/* The error, its traceback and who failed are kept until another is: it is about to be raised. */
+void error_note_copied(lua_State *L, int index, int traceback, const char *name) {
+  index = lua_absindex(L, index);
+  traceback = lua_absindex(L, traceback);
+  lua_createtable(L, 3, 0);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, 1);
+  lua_pushvalue(L, traceback);
+  lua_rawseti(L, -2, 2);
+  lua_pushstring(L, name);
+  lua_rawseti(L, -2, 3);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &copied_key);
+}
+
+/* Pushes the traceback that came with a copied error, if this is it, or nil. */
+static void push_copied_traceback(lua_State *L, int error) {
+  int top = lua_gettop(L);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &copied_key) == LUA_TTABLE) {
+    lua_rawgeti(L, top + 1, 1);
+    lua_rawgeti(L, top + 1, 2);
+    lua_rawgeti(L, top + 1, 3);
+    if (lua_rawequal(L, top + 2, error) && lua_isstring(L, top + 3)) {
+      lua_pushfstring(L, "%s\nawaited after it failed in %s:", lua_tostring(L, top + 3),
+                      lua_tostring(L, top + 4));
+      lua_replace(L, top + 1);
+      lua_settop(L, top + 1);
+      return;
+    }
+  }
+  lua_settop(L, top);
+  lua_pushnil(L);
+}
+
 /* Pushes the traceback of the task whose very error this is, or nil. */
 static void push_origin_traceback(lua_State *L, int error) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &origin_key);
@@ -252,6 +285,10 @@ void error_push_traceback(lua_State *L, lua_State *thread, int index, int level)
   luaL_checkstack(L, 12, NULL);
   index = lua_absindex(L, index);
   push_origin_traceback(L, index);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    push_copied_traceback(L, index);
+  }
   luaL_traceback(L, thread, NULL, level);
   if (lua_isstring(L, -2)) {
     lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
@@ -278,7 +315,7 @@ static int l_cancelled_tostring(lua_State *L) {
   lua_getfield(L, 1, "task");
   if (object_test(L, rt, -1, OBJECT_TASK))
     task_push_name(L, -1);
-  else
+  else if (lua_type(L, -1) != LUA_TSTRING) /* the name, where the error was copied from another thread */
     lua_pushliteral(L, "a future");
   lua_pushliteral(L, " was cancelled");
   lua_getfield(L, 1, "message");

@@ -49,6 +49,9 @@ int error_raise(lua_State *L, enum error_kind kind, const char *format, ...);
 /* Remembers the failed task at [index] as where the error that is about to be raised comes from. */
 void error_note_origin(lua_State *L, int index);
 
+/* The same for the error at [index] that came from another thread with the traceback at [traceback], or nil. */
+void error_note_copied(lua_State *L, int index, int traceback, const char *name);
+
 /* Pushes the traceback of [thread] for the error at [index], followed by those of the tasks that it
  * came through. */
 void error_push_traceback(lua_State *L, lua_State *thread, int index, int level);

@@ -10,6 +10,7 @@
 #include "core/handle.h"
 #include "core/limits.h"
 #include "core/op.h"
+#include "core/port.h"
 #include "core/report.h"
 #include "core/shuffle.h"
 #include "core/task.h"
@@ -113,6 +114,7 @@ static int push_nothing(lua_State *L, struct neap *rt, struct op *op) {
 
 static void drop_forever(struct neap *rt, struct op *op) {
   if (rt->forever == op) rt->forever = NULL;
+  if (rt->expects_posts) port_unexpect(rt);
 }
 
 static const struct op_kind forever_kind = {
@@ -126,6 +128,7 @@ static const struct op_kind forever_kind = {
 static int await_stop(lua_State *L, struct neap *rt) {
   struct op *op = op_begin(L, &forever_kind);
   rt->forever = op;
+  if (rt->expects_posts) port_expect(rt);
   if (rt->stop) {
     rt->stop = false;
     op_complete(rt, op, 0);

@@ -199,12 +199,12 @@ static void after_poll(struct neap *rt) {
   fire_due(rt);
 }
 
-/* A loop with nothing that keeps it alive does not look at its timers either: so another one runs meanwhile. */
+/* A loop with nothing that keeps it alive looks neither for posts nor at its timers. */
 static void poll_now(struct neap *rt) {
   collector_pace(rt);
-  if (rt->wall_waits > 0) uv_timer_start(rt->uv_timer, on_timer, UINT32_MAX, 0);
+  port_expect(rt);
   uv_run(rt->loop, UV_RUN_NOWAIT);
-  if (rt->wall_waits > 0) uv_timer_stop(rt->uv_timer);
+  port_unexpect(rt);
   after_poll(rt);
 }
 

@@ -107,6 +107,7 @@ struct neap {
   bool poll_expired;       /* the last such uv_run was ended by its time */
   bool stop;               /* asked for by loop:stop */
   bool used;               /* a script has loaded the module */
+  bool expects_posts;      /* run_forever waits for what other threads post */
   bool ends_process;       /* os.exit may, where nothing can be unwound */
   bool exiting;            /* asked for by os.exit, with a code */
   int exit_code;

@@ -1,0 +1,94 @@
+#include "thread/room.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "core/op.h"
+#include "core/port.h"
+#include "thread/channel.h"
+#include "thread/copy.h"
+#include "thread/job.h"
+#include "thread/library.h"
+#include "thread/thread.h"
+
+enum {
+  CANCEL_NS = 1000000000, /* so long the tasks of a thread have to end when they are cancelled */
+  KILL_NS = 500000000,    /* and when they are killed */
+};
+
+/* Registry key of the userdata that holds the room. */
+static const char room_key;
+
+struct thread_room *thread_room(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &room_key);
+  struct thread_room *room = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return room;
+}
+
+/* Returns whether it has ended, after [ns] at the latest. */
+static bool wait_for_end(struct thread *thread, uint64_t ns) {
+  uint64_t now = uv_hrtime(), deadline = ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
+  uv_mutex_lock(&thread->lock);
+  while (thread->state != THREAD_ENDED && (now = uv_hrtime()) < deadline) {
+    if (deadline == UINT64_MAX)
+      uv_cond_wait(&thread->changed, &thread->lock);
+    else
+      (void)uv_cond_timedwait(&thread->changed, &thread->lock, deadline - now);
+  }
+  bool ended = thread->state == THREAD_ENDED;
+  uv_mutex_unlock(&thread->lock);
+  return ended;
+}
+
+/* Its tasks were cancelled; those that swallow that are killed. What holds the thread without awaiting cannot be
+ * ended: the command does not wait for that. */
+static void end_child(struct thread_room *room, struct thread *thread) {
+  bool ended = wait_for_end(thread, CANCEL_NS);
+  if (!ended) {
+    (void)thread_stop(thread, STOP_KILL);
+    ended = wait_for_end(thread, room->rt->ends_process ? KILL_NS : UINT64_MAX);
+  }
+  if (!ended) return;
+  uv_thread_join(&thread->id);
+  if (thread->watch) op_complete(room->rt, thread->watch, 0); /* of a task that was ended */
+  thread_report(room->rt, thread);
+  thread_release(thread);
+}
+
+static void end_children(struct thread_room *room) {
+  list_each(node, &room->children)
+    (void)thread_stop(container_of(node, struct thread, link), STOP_CANCEL);
+  for (struct list *node; (node = list_first(&room->children));) {
+    list_remove(node);
+    end_child(room, container_of(node, struct thread, link));
+  }
+}
+
+/* At the runtime's end. A thread that a runtime of the host's own is for others is over then. */
+static void close_room(struct neap *rt, struct resource *resource) {
+  struct thread_room *room = container_of(resource, struct thread_room, resource);
+  job_end_all(rt, room);
+  end_children(room);
+  if (!room->self) return;
+  if (!room->self->parent) {
+    thread_close_port(room->self);
+    thread_mark_end(room->self);
+    thread_tell_end(room->self, NULL);
+  }
+  thread_release(room->self);
+  room->self = NULL;
+}
+
+void thread_room_open(lua_State *L, struct neap *rt, const struct thread_host *host) {
+  struct thread_room *room = lua_newuserdatauv(L, sizeof *room, 0);
+  *room = (struct thread_room){.resource.close = close_room, .rt = rt, .host = host};
+  list_init(&room->children);
+  list_init(&room->jobs);
+  list_append(&rt->resources, &room->resource.link);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &room_key);
+  copy_open(L, rt);
+  channel_open(L, rt);
+  thread_library_open(L, rt);
+  job_open(L, rt);
+}
