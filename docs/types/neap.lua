@@ -50,8 +50,9 @@ function Future:add_done_callback(fn) end
 ---@return integer
 function Future:remove_done_callback(fn) end
 
----@param value any
-function Future:set_result(value) end
+--- Ends it with these values.
+---@param ... any
+function Future:set_result(...) end
 
 --- A CancelledError cancels it.
 ---@param err any
