@@ -15,10 +15,11 @@ description = {
 dependencies = {
   "lua >= 5.4, < 5.5",
 }
--- CMake finds Lua's and libuv's headers by pkg-config, as it does for everyone.
+-- CMake finds Lua's and libuv's headers by pkg-config, as it does for everyone. What it shall be told besides may
+-- stand in NEAP_CMAKE_OPTIONS.
 build = {
   type = "command",
-  build_command = "cmake -S . -B build/luarocks -DCMAKE_BUILD_TYPE=Release -DNEAP_LTO=ON"
+  build_command = "cmake -S . -B build/luarocks -DCMAKE_BUILD_TYPE=Release -DNEAP_LTO=ON $NEAP_CMAKE_OPTIONS"
     .. " && cmake --build build/luarocks --parallel --target neap neap_module",
   copy_directories = { "docs", "examples" },
   install = {
