@@ -35,7 +35,7 @@ install(CODE "set(license LICENSE)
   endif()")
 install(FILES README.md CHANGELOG.md TYPE DOC)
 install(FILES LICENSE TYPE DOC RENAME $<1:\${license}>)
-install(FILES docs/model.md docs/testing.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
+install(DIRECTORY docs TYPE DOC FILES_MATCHING PATTERN *.md PATTERN types EXCLUDE)
 install(DIRECTORY examples TYPE DOC)
 install(FILES packaging/neap.bash RENAME neap
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)

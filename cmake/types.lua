@@ -16,6 +16,7 @@ end
 --- public module's name in the types.
 local function declared(line, comment, classes, title)
   local class = comment:find "%-%-%-@class" and line:match "^local ([%a_]+) = "
+  if class == "M" then return nil end -- the module itself
   if class then
     classes[class] = true
     return ("local %s = {}"):format(class)
