@@ -488,3 +488,16 @@ describe("a .busted file", function()
     assert.matches("cannot wait outside a task", result.stdout, 1, true)
   end)
 end)
+
+describe("the specs among the examples", function()
+  for way, words in pairs(WAYS) do
+    it("pass in time that is virtual: " .. way, function()
+      local line = { "env", "LUA_CPATH=" .. neap:gsub("[^/]*$", "module/?.so") .. ";;" }
+      table.move(words, 1, #words, #line + 1, line)
+      line[#line + 1] = "examples/spec"
+      local result = program.run(line)
+      assert.matches("4 successes / 0 failures / 0 errors", result.stdout)
+      assert.equal(0, result.status)
+    end)
+  end
+end)
