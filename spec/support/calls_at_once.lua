@@ -121,6 +121,40 @@ end, {
   task_done = {},
 })
 
+methods("Channel", function()
+  local channel = neap.Channel()
+  channel:send(1)
+  return channel
+end, {
+  __tostring = {}, close = {}, closed = {}, messages = {}, qsize = {}, receive_nowait = {}, send_nowait = { 2 },
+})
+
+-- A thread whose loop runs for ever.
+local function thread(defer)
+  local object = neap.thread(function() neap.get_event_loop():run_forever() end)
+  defer(function()
+    object:stop()
+    pcall(object.join, object)
+  end)
+  return object
+end
+
+methods("Thread", thread, {
+  __index = { "name" }, __newindex = { "name", "tide" }, __tostring = {}, call_soon_threadsafe = { nothing },
+  is_alive = {}, stop = {},
+})
+calls["Thread:run_coroutine_threadsafe"] = function(defer)
+  local object = thread(defer)
+  return function()
+    local task = object:run_coroutine_threadsafe(nothing)
+    defer(function() pcall(task.await, task) end)
+  end
+end
+methods("ThreadHandle", function(defer) return thread(defer):call_soon_threadsafe(nothing) end, {
+  __tostring = {}, cancel = {}, cancelled = {},
+})
+methods("Job", function(defer) return core.start_job(thread(defer), "start_job", nil, nothing) end, { cancel = {} })
+
 methods("ContextVar", function() return neap.ContextVar "tide" end, { __tostring = {}, get = {}, set = { 1 } })
 calls["ContextVar:reset"] = function()
   local variable = neap.ContextVar "tide"
@@ -130,6 +164,7 @@ methods("Context", neap.copy_context, { get = { neap.ContextVar "tide" } })
 
 methods("Loop", neap.get_event_loop, {
   __newindex = { "slow_callback_duration", 0.1 }, __tostring = {}, call_soon = { nothing },
+  call_soon_threadsafe = { nothing },
   call_later = { 0, nothing }, call_at = { 0, nothing }, create_future = {}, create_task = { nothing }, get_debug = {},
   set_debug = { false }, set_watchdog = { nil }, get_exception_handler = {},
   set_exception_handler = { nil }, is_closed = {}, is_running = {}, time = {},
@@ -174,15 +209,21 @@ methods("Listener", function(defer)
 end, { __gc = {}, address = {}, close = {} })
 functions("neap", neap, {
   Barrier = { 2 }, BoundedSemaphore = { 1 }, Condition = {}, ContextVar = { "tide" }, Event = {}, Future = {},
-  LifoQueue = {}, Lock = {}, PriorityQueue = {}, Queue = {}, Runner = {}, Semaphore = {},
+  Channel = {}, LifoQueue = {}, Lock = {}, PriorityQueue = {}, Queue = {}, Runner = {}, Semaphore = {},
   all_tasks = {}, copy_context = {}, create_task = { nothing }, current_task = {}, ensure_future = { nothing },
   format_call_graph = {}, capture_call_graph = {}, print_call_graph = { nil, { write = nothing } }, task_table = {},
   get_event_loop = {}, get_running_loop = {}, new_event_loop = {}, set_event_loop = { neap.get_event_loop() },
-  install = {}, is = { 1, neap.Error }, isfuture = { 1 },
+  current_thread = {}, parent_thread = {}, install = {}, is = { 1, neap.Error }, isfuture = { 1 },
 })
 for _, name in ipairs { "CancelScope", "shielded", "timeout", "timeout_at" } do
   calls["neap." .. name] = function()
     return function() local scope <close> = neap[name]() end
+  end
+end
+calls["neap.thread"] = function(defer)
+  return function()
+    local started = neap.thread(nothing)
+    defer(function() started:join() end)
   end
 end
 calls["neap.TaskGroup"] = function()
@@ -206,7 +247,9 @@ calls["coroutine.yield"] = function()
   return function() coroutine.wrap(coroutine.yield)() end
 end
 
-calls["Failure:__gc"] = "only the collector calls it"
+for _, class in ipairs { "Channel", "Failure", "Job", "Thread", "ThreadHandle" } do
+  calls[class .. ":__gc"] = "only the collector calls it"
+end
 calls["Load:__close"] = "only a load of require has one"
 
 return calls

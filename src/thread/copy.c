@@ -46,13 +46,22 @@ void message_free(struct message *message) {
   if (!message) return;
   for (uint32_t i = 0; i < message->hold_count; i++) {
     struct hold *hold = &message->holds[i];
-    if (hold->kind)
+    if (hold->kind && !hold->weak)
       hold->kind->release(hold->object);
-    else
+    else if (!hold->kind)
       free(hold->object);
   }
   free(message->holds);
   free(message);
+}
+
+void message_weaken(struct message *message, const void *object) {
+  for (uint32_t i = 0; message && i < message->hold_count; i++) {
+    struct hold *hold = &message->holds[i];
+    if (!hold->kind || hold->object != object || hold->weak) continue;
+    hold->weak = true;
+    hold->kind->release(hold->object);
+  }
 }
 
 static struct message *allocate(size_t capacity) {

@@ -8,6 +8,7 @@
 #define NEAP_THREAD_COPY_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct hold {
   const struct copy_kind *kind;
   void *object;
   size_t length;
+  bool weak; /* it is not released */
 };
 
 struct message {
@@ -68,6 +70,9 @@ int message_push(lua_State *L, const struct message *message);
 
 /* The same, and frees the message, whatever happens. */
 int message_take(lua_State *L, struct message *message);
+
+/* The message has no part in [object] any more: that has the message itself, and lives as long. */
+void message_weaken(struct message *message, const void *object);
 
 /* From any thread. NULL is allowed. */
 void message_free(struct message *message);

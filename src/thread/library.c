@@ -87,6 +87,7 @@ static struct thread *self_of(lua_State *L, struct neap *rt) {
   struct thread *self = thread_new(room->host);
   if (!self) luaL_error(L, "thread: not enough memory");
   strcpy(self->name, "main");
+  self->is_host = true;
   atomic_store(&self->daemon, true);
   thread_open_port(self, rt->port);
   room->self = self;
@@ -373,7 +374,7 @@ static int l_thread(lua_State *L) {
  * cancelled. */
 static int l_stop(lua_State *L) {
   struct thread *thread = thread_check(L, 1);
-  if (!thread->parent) return error_misuse(L, "stop: this thread belongs to the host");
+  if (thread->is_host) return error_misuse(L, "stop: this thread belongs to the host");
   if (!thread_stop(thread, STOP_FOREVER)) return luaL_error(L, "stop: not enough memory");
   return 0;
 }
@@ -425,7 +426,7 @@ static int set_name(lua_State *L, struct thread *thread) {
 /* Only its parent, which waits for it or not, may say so. */
 static int set_daemon(lua_State *L, struct neap *rt, struct thread *thread) {
   bool daemon = lua_toboolean(L, 3);
-  if (!thread->parent || thread->parent != thread_room(L)->self)
+  if (thread->parent_port != rt->port)
     return error_misuse(L, "daemon: only the thread that started this one can set it");
   if (daemon == atomic_load(&thread->daemon)) return 0;
   atomic_store(&thread->daemon, daemon);
@@ -449,7 +450,7 @@ static int l_tostring(lua_State *L) {
   struct thread *thread = thread_check(L, 1);
   push_name(L, thread);
   lua_pushfstring(L, "<Thread %s %s%s>", lua_tostring(L, -1), states[state_of(thread)],
-                  atomic_load(&thread->daemon) && thread->parent ? " daemon" : "");
+                  atomic_load(&thread->daemon) && !thread->is_host ? " daemon" : "");
   return 1;
 }
 

@@ -71,7 +71,7 @@ static void close_room(struct neap *rt, struct resource *resource) {
   job_end_all(rt, room);
   end_children(room);
   if (!room->self) return;
-  if (!room->self->parent) {
+  if (room->self->is_host) {
     thread_close_port(room->self);
     thread_mark_end(room->self);
     thread_tell_end(room->self, NULL);

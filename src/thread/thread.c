@@ -250,8 +250,15 @@ static void run(struct thread *thread, lua_State *L) {
   } else {
     outcome_keep_error(L, &thread->outcome, "thread");
   }
+  message_weaken(thread->outcome.message, thread);
   thread_close_port(thread);
   thread->host->free(L);
+}
+
+/* No part in others stays that may have a part in this one. */
+static void forget_parent(struct thread *thread) {
+  thread_release(thread->parent);
+  thread->parent = NULL;
 }
 
 void thread_main(void *object) {
@@ -263,6 +270,7 @@ void thread_main(void *object) {
     thread->outcome.kind = OUTCOME_FAILED;
     thread_close_port(thread);
   }
+  forget_parent(thread);
   thread_mark_end(thread);
   thread_hold(thread); /* for the post, which comes before those who wait go on */
   if (!port_post(thread->parent_port, &thread->ended)) thread_release(thread);

@@ -29,7 +29,8 @@ enum { THREAD_NAME = 64 };
 struct thread {
   atomic_uint holders;
   const struct thread_host *host;
-  struct thread *parent;   /* NULL for the host's own */
+  bool is_host;            /* of the host's own runtime */
+  struct thread *parent;   /* for the thread itself, until it ends; NULL for the host's own */
   struct neap_port *parent_port;
   struct message *start;   /* function and arguments; the thread's own */
   struct message *settings; /* the same */
