@@ -1,7 +1,8 @@
 --- What a restricted script sees. Runs once, before any script: takes from the globals all that is not named
 --- here, and returns the globals of neap's own files, which no script can reach.
 local tools <const>, options <const> = ...
-local error <const>, ipairs <const>, loadfile <const>, pairs <const>, type <const> = error, ipairs, loadfile, pairs, type
+local error <const>, loadfile <const> = error, loadfile
+local ipairs <const>, pairs <const>, type <const> = ipairs, pairs, type
 
 -- By library. What Lua, or neap, gets one day is not here, and so is not there.
 local SEEN <const> = {

@@ -13,7 +13,7 @@
 
 #include "neap.h"
 
-enum { MODULES = 8, TEXT = 300 };
+enum { MODULES = 8, TEXT = 3000 };
 
 struct options {
   neap_config config;

@@ -138,8 +138,10 @@ void handle_run(struct neap *rt, struct handle *handle) {
   let_go(L, rt, handle);
   lua_pushvalue(L, -1);
   lua_insert(L, -4);
-  if (lua_pcall(L, 1, 0, -3) != LUA_OK)
+  if (lua_pcall(L, 1, 0, -3) != LUA_OK) {
+    runtime_count_step(rt); /* the exception handler has a step of its own */
     report(L, rt, "a callback failed", "handle", lua_absindex(L, -3));
+  }
   lua_pop(L, 2);
   if (has_contexts) context_set(L, rt);
 }
