@@ -38,10 +38,10 @@ end
 -- Builds the floors, the load and the Lua modules.
 function contestants.build()
   local flags = library_flags()
-  for _, row in ipairs {"switch", "spawn", "sleepers", "timers", "queue", "echo", "host", "post"} do
+  for _, row in ipairs {"switch", "spawn", "sleepers", "timers", "queue", "echo", "host", "post", "channel", "cores"} do
     compile(("bench/floor/%s.c"):format(row), "build/bench/floor_" .. row, flags)
   end
-  for _, row in ipairs {"host", "post"} do
+  for _, row in ipairs {"host", "post", "size"} do
     compile(("bench/neap/%s_calls.c"):format(row), ("build/bench/%s_calls.so"):format(row), module_flags .. flags)
   end
   for _, load in ipairs {"echo", "start"} do

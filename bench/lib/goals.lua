@@ -24,6 +24,11 @@ local kinds = {
     met = function(goal, n) return n < goal.under end,
     alone = true, -- needs no floor
   },
+  over = {
+    text = function(goal) return ("at least %g"):format(goal.over) end,
+    met = function(goal, n) return n >= goal.over end,
+    alone = true,
+  },
 }
 
 local function kind_of(goal)

@@ -7,7 +7,6 @@ local time_limit_s = 300
 local connections = 50
 local echo_bytes = {64, 16384}
 local starts_per_round = 20
--- Else malloc counts as handed out what it keeps at hand for each thread, some 90 KB.
 local no_malloc_cache = "env GLIBC_TUNABLES=glibc.malloc.tcache_count=0 "
 local stderr_file = "build/bench/stderr.txt"
 
@@ -61,7 +60,7 @@ local function command_lines(plan, row, contestant)
     lines[1] = ("%sbuild/bench/load_start %d %s"):format(program, starts_per_round, command)
     local rest = contestant.command("rest")
     lines[2] = rest and program .. rest
-  elseif row.name == "memory" then
+  elseif row.no_malloc_cache then
     lines[1] = program .. no_malloc_cache .. command
   else
     lines[1] = program .. command
