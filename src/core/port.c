@@ -1,6 +1,7 @@
 #include "core/port.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* --- holders --- */
 
@@ -35,9 +36,15 @@ void port_ref(struct neap_port *port) {
   atomic_fetch_add_explicit(&port->holders, 1, memory_order_relaxed);
 }
 
+static void close_pipe(struct neap_port *port) {
+  close(port->pipe[0]);
+  close(port->pipe[1]);
+}
+
 void port_unref(struct neap_port *port) {
   if (atomic_fetch_sub_explicit(&port->holders, 1, memory_order_acq_rel) > 1) return;
   uv_mutex_destroy(&port->lock);
+  close_pipe(port);
   remember_freed(port);
   for (struct host_kind *next, *kind = port->kinds; kind; kind = next) {
     next = kind->next;
@@ -64,8 +71,11 @@ static struct post *take_posts(struct neap_port *port) {
 
 static struct post *after(struct post *post) { return (struct post *)post->runnable.next; }
 
-static void on_posts(uv_async_t *async) {
-  struct neap_port *port = async->data;
+static void on_posts(uv_poll_t *poll, int status, int events) {
+  (void)status, (void)events;
+  struct neap_port *port = poll->data;
+  char bytes[16]; /* there are two at most */
+  (void)!read(port->pipe[0], bytes, sizeof bytes);
   for (struct post *next, *post = take_posts(port); post; post = next) {
     next = after(post);
     runtime_make_ready(port->rt, &post->runnable);
@@ -81,24 +91,27 @@ static void append(struct neap_port *port, struct post *post) {
   port->last = post;
 }
 
-/* The loop is woken for the first of several: it takes them all. */
+/* The loop takes all that there are: it is woken for the first. By then that one may be done, and the runtime
+ * freed. */
 bool port_post(struct neap_port *port, struct post *post) {
   uv_mutex_lock(&port->lock);
-  bool open = port->async != NULL;
-  if (open) {
-    if (!port->first) uv_async_send(port->async);
-    append(port, post);
-  }
+  bool open = port->poll != NULL, wakes = open && !port->first;
+  if (wakes) port_ref(port);
+  if (open) append(port, post);
   uv_mutex_unlock(&port->lock);
+  if (wakes) {
+    (void)!write(port->pipe[1], "", 1);
+    port_unref(port);
+  }
   return open;
 }
 
 void port_expect(struct neap *rt) {
-  if (rt->port->expecting++ == 0) uv_ref((uv_handle_t *)rt->port->async);
+  if (rt->port->expecting++ == 0) uv_ref((uv_handle_t *)rt->port->poll);
 }
 
 void port_unexpect(struct neap *rt) {
-  if (--rt->port->expecting == 0 && rt->port->async) uv_unref((uv_handle_t *)rt->port->async);
+  if (--rt->port->expecting == 0 && rt->port->poll) uv_unref((uv_handle_t *)rt->port->poll);
 }
 
 /* --- threads --- */
@@ -123,23 +136,28 @@ bool port_is_foreign(struct neap_port *port) { return runner_of(port) != 0 && !p
 
 static void on_closed(uv_handle_t *handle) { free(handle); }
 
-static int open_async(struct neap *rt, struct neap_port *port) {
-  port->async = malloc(sizeof *port->async);
-  int status = port->async ? uv_async_init(rt->loop, port->async, on_posts) : UV_ENOMEM;
-  if (status < 0) {
-    free(port->async);
-    return status;
-  }
-  port->async->data = port;
-  uv_unref((uv_handle_t *)port->async);
+static int open_poll(struct neap *rt, struct neap_port *port) {
+  uv_poll_t *poll = malloc(sizeof *poll);
+  int status = poll ? uv_poll_init(rt->loop, poll, port->pipe[0]) : UV_ENOMEM;
+  if (status < 0) return free(poll), status;
+  poll->data = port;
+  port->poll = poll;
+  uv_poll_start(poll, UV_READABLE, on_posts); /* cannot fail */
+  uv_unref((uv_handle_t *)poll);
   return 0;
+}
+
+static int open_wakeup(struct neap *rt, struct neap_port *port) {
+  int status = uv_pipe(port->pipe, UV_NONBLOCK_PIPE, UV_NONBLOCK_PIPE);
+  if (status == 0 && (status = open_poll(rt, port)) < 0) close_pipe(port);
+  return status;
 }
 
 int port_open(struct neap *rt) {
   struct neap_port *port = calloc(1, sizeof *port);
   if (!port) return UV_ENOMEM;
   int status = uv_mutex_init(&port->lock);
-  if (status == 0 && (status = open_async(rt, port)) < 0) uv_mutex_destroy(&port->lock);
+  if (status == 0 && (status = open_wakeup(rt, port)) < 0) uv_mutex_destroy(&port->lock);
   if (status < 0) {
     free(port);
     return status;
@@ -164,10 +182,10 @@ static void drop_ready(struct neap *rt) {
 void port_close(struct neap *rt) {
   struct neap_port *port = rt->port;
   uv_mutex_lock(&port->lock);
-  uv_async_t *async = port->async;
-  port->async = NULL;
+  uv_poll_t *poll = port->poll;
+  port->poll = NULL;
   uv_mutex_unlock(&port->lock);
-  uv_close((uv_handle_t *)async, on_closed);
+  uv_close((uv_handle_t *)poll, on_closed);
   for (struct post *next, *post = take_posts(port); post; post = next) {
     next = after(post);
     post->run(NULL, post);

@@ -48,9 +48,13 @@ struct neap_port {
   struct host_kind *kinds;  /* of operations that the host has begun: the last one first */
   unsigned expecting;       /* that wait for posts; the loop's thread alone */
 
+  /* A byte in it wakes the loop. Not an uv_async_t: in libuv before 1.45 a loop that is woken while the other
+   * thread is still in uv_async_send spins until it is not, which costs more than all else. */
+  uv_file pipe[2];
+
   uv_mutex_t lock;          /* of what follows */
   struct post *first, *last;
-  uv_async_t *async;        /* NULL when the runtime is freed */
+  uv_poll_t *poll;          /* of the pipe; NULL when the runtime is freed */
 };
 
 /* Makes the port of a runtime whose loop is open. Returns 0 or UV_E*. */

@@ -21,7 +21,7 @@ struct count {
 
 static void count_handle(uv_handle_t *handle, void *data) {
   struct count *count = data;
-  bool own = handle == (uv_handle_t *)count->rt->uv_timer || handle == (uv_handle_t *)count->rt->port->async;
+  bool own = handle == (uv_handle_t *)count->rt->uv_timer || handle == (uv_handle_t *)count->rt->port->poll;
   if (!own && !uv_is_closing(handle)) count->handles++;
 }
 
