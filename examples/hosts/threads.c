@@ -89,4 +89,4 @@ int main(void) {
 
 // run: threads
 // expect: 55, 5050
-// expect: false	bad argument #1 to '?' (a negative number)
+// expect: false	bad argument #1 to 'sum' (a negative number)
