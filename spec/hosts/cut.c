@@ -34,18 +34,20 @@ static const struct mode {
 
 enum { MODES = sizeof modes / sizeof *modes };
 
-/* How often things happened that must happen once, and how often they were begun. */
+/* How often things were begun, and how often what must then happen once has happened. */
 struct count {
-  const char *name;
+  const char *name, *end;
   atomic_int begun, ended;
+  int total;
 };
 
-static struct count operations = {.name = "operations that were dropped"};
-static struct count completions = {.name = "operations that were dropped behind their completion"};
-static struct count posts = {.name = "posts that were called"};
-static struct count spawned = {.name = "tasks whose end was told"};
-static struct count guards = {.name = "<close> variables that were closed"};
-static struct count *const counts[] = {&operations, &completions, &posts, &spawned, &guards};
+static struct count operations = {.name = "operations", .end = "dropped"};
+static struct count posts = {.name = "posts", .end = "called"};
+static struct count spawned = {.name = "spawned", .end = "told"};
+static struct count guards = {.name = "guards", .end = "closed"};
+static struct count *const counts[] = {&operations, &posts, &spawned, &guards};
+
+enum { COUNTS = sizeof counts / sizeof *counts };
 
 static atomic_bool is_over;   /* nothing of the host's may be called any more, but drop */
 static atomic_int unposted;   /* promises whose thread has not posted yet */
@@ -145,6 +147,7 @@ struct operation {
   void *memory;
   neap_cancelled cancelled;
   bool is_gone;
+  atomic_bool is_completed;
 };
 
 static int push_operation(lua_State *L, neap_op *op) {
@@ -167,8 +170,7 @@ static neap_cancelled cancel_operation(neap_op *op) {
 static void drop_operation(neap_op *op) {
   struct operation *operation = (struct operation *)op;
   operations.ended++;
-  if (operation->is_gone) completions.begun--;
-  else completions.ended++;
+  if (!operation->is_gone && !operation->is_completed) complain("an operation was dropped that is under way");
   free(operation->memory);
 }
 
@@ -182,6 +184,7 @@ static const neap_op_kind operation_kind = {
 
 static void complete(struct job *job) {
   struct operation *operation = (struct operation *)((char *)job - offsetof(struct operation, job));
+  operation->is_completed = true;
   neap_complete(&operation->op, operation->number % 5 == 4 ? UV_EIO : 0);
 }
 
@@ -192,11 +195,11 @@ static int l_operation(lua_State *L) {
   lua_Integer number = luaL_checkinteger(L, 2);
   struct operation *operation = neap_begin(L, &operation_kind);
   operations.begun++;
-  completions.begun++;
   operation->cancelled = answers[cancelled];
   operation->number = number;
   operation->memory = malloc(1);
-  if (number % 11 == 10) return neap_await(L, &operation->op, UV_EAGAIN);
+  operation->is_completed = number % 11 == 10; /* it cannot be started */
+  if (operation->is_completed) return neap_await(L, &operation->op, UV_EAGAIN);
   push_job(&operation->job, complete);
   return neap_await(L, &operation->op, 0);
 }
@@ -241,11 +244,12 @@ static int l_promise(lua_State *L) {
 
 /* --- spawn(fn, ...) --- */
 
+/* [user] is not NULL for the scenario itself, which does not end. */
 static void on_done(lua_State *L, int status, int count, void *user) {
-  (void)status, (void)user;
   called("done");
   spawned.ended++;
   if (L && lua_gettop(L) < count) complain("a task's values are not on the stack");
+  if (L && user) complain("the scenario has ended: %d, %s", status, lua_tostring(L, -1));
 }
 
 /* The function and its arguments go by way of the state's own stack. */
@@ -329,7 +333,7 @@ static void start(struct host *host, const char *scenario) {
   }
   lua_remove(L, -2);
   spawned.begun++;
-  if (!neap_spawn(host->neap, 0, on_done, NULL)) complain("neap_spawn failed");
+  if (!neap_spawn(host->neap, 0, on_done, host)) complain("neap_spawn failed");
 }
 
 static void check_status(neap_status status) {
@@ -379,14 +383,16 @@ static void after_cut(struct host *host) {
 }
 
 static void check_count(struct count *count) {
-  if (count->begun != count->ended) complain("%s: %d, not %d", count->name, count->ended, count->begun);
+  if (count->begun != count->ended)
+    complain("%d %s, but %d %s", count->begun, count->name, count->ended, count->end);
+  count->total += count->begun;
   count->begun = count->ended = 0;
 }
 
 /* A state that is closed ends its tasks without closing their variables. */
 static void check_counts(const struct mode *mode) {
-  if (mode->closes) guards.begun = guards.ended = 0;
-  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) check_count(counts[i]);
+  if (mode->closes) guards.ended = (int)guards.begun;
+  for (int i = 0; i < COUNTS; i++) check_count(counts[i]);
 }
 
 static void play(const char *scenario, const struct mode *mode, int turns) {
@@ -409,14 +415,23 @@ static void run(const char *scenario, const struct mode *mode, int turns) {
   if (counting_fds() != fds) complain("%d descriptors are left", counting_fds() - fds);
 }
 
+static void print_totals(const char *scenario) {
+  printf("%s: %d cuts", scenario, MODES * CUTS);
+  for (int i = 0; i < COUNTS; i++) {
+    printf(", %d %s", counts[i]->total, counts[i]->name);
+    counts[i]->total = 0;
+  }
+  printf(", %d bad\n", bad);
+  fflush(stdout);
+}
+
 int main(int argc, char **argv) {
   counting_take_libuv();
   for (int i = 1; i < argc; i++) {
     play(argv[i], &modes[0], 50); /* what libuv makes once for the process */
     for (int mode = 0; mode < MODES; mode++)
       for (int turns = 0; turns < CUTS; turns++) run(argv[i], &modes[mode], turns);
-    printf("%s: %d cuts, %d bad\n", argv[i], MODES * CUTS, bad);
-    fflush(stdout);
+    print_totals(argv[i]);
   }
   return bad ? EXIT_FAILURE : EXIT_SUCCESS;
 }
