@@ -75,7 +75,7 @@ int main(void) {
   if (!neap) return 1;
   lua_State *L = neap_state(neap);
   lua_register(L, "wait_frames", l_wait_frames);
-  if (luaL_loadstring(L, script) != LUA_OK || !neap_spawn(neap, 0, NULL, NULL)) return 1;
+  if (luaL_loadstring(L, script) != LUA_OK || !neap_spawn(L, 0, NULL, NULL)) return 1;
 
   neap_status status;
   do {

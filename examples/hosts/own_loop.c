@@ -34,7 +34,7 @@ static int l_start_heart(lua_State *L) {
 static void start_script(neap_t *neap) {
   lua_State *L = neap_state(neap);
   lua_register(L, "start_heart", l_start_heart);
-  if (luaL_loadstring(L, script) != LUA_OK || !neap_spawn(neap, 0, NULL, NULL)) abort();
+  if (luaL_loadstring(L, script) != LUA_OK || !neap_spawn(L, 0, NULL, NULL)) abort();
 }
 
 int main(void) {

@@ -41,7 +41,7 @@ int main(void) {
   if (!neap || pipe(mail)) return 1;
   lua_State *L = neap_state(neap);
   lua_register(L, "send", l_send);
-  if (luaL_loadstring(L, script) != LUA_OK || !neap_spawn(neap, 0, NULL, NULL)) return 1;
+  if (luaL_loadstring(L, script) != LUA_OK || !neap_spawn(L, 0, NULL, NULL)) return 1;
 
   neap_status status;
   while ((status = neap_step(neap, 0.01)) == NEAP_READY || status == NEAP_WAITING)

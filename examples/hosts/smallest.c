@@ -11,7 +11,7 @@ int main(int argc, char **argv) {
   int status = neap_dofile(neap, argv[1]);
   if (status == LUA_ERRRUN) fprintf(stderr, "%s\n", lua_tostring(neap_state(neap), -1));
   neap_free(neap);
-  return status != LUA_OK;
+  return status == LUA_ERRRUN;
 }
 
 // run: smallest examples/hello.lua

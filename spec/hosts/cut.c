@@ -252,16 +252,10 @@ static void on_done(lua_State *L, int status, int count, void *user) {
   if (L && user) complain("the scenario has ended: %d, %s", status, lua_tostring(L, -1));
 }
 
-/* The function and its arguments go by way of the state's own stack. */
 static int l_spawn(lua_State *L) {
-  neap_t *neap = neap_of(L);
-  lua_State *state = neap_state(neap);
   if (spawned.begun - spawned.ended > SPAWNED_MOST) return 0;
-  int count = lua_gettop(L);
-  luaL_checkstack(state, count, NULL);
-  if (state != L) lua_xmove(L, state, count);
   spawned.begun++;
-  if (!neap_spawn(neap, count - 1, on_done, NULL)) complain("neap_spawn failed");
+  if (!neap_spawn(L, lua_gettop(L) - 1, on_done, NULL)) complain("neap_spawn failed");
   return 0;
 }
 
@@ -333,7 +327,7 @@ static void start(struct host *host, const char *scenario) {
   }
   lua_remove(L, -2);
   spawned.begun++;
-  if (!neap_spawn(host->neap, 0, on_done, host)) complain("neap_spawn failed");
+  if (!neap_spawn(L, 0, on_done, host)) complain("neap_spawn failed");
 }
 
 static void check_status(neap_status status) {
