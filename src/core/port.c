@@ -36,15 +36,9 @@ void port_ref(struct neap_port *port) {
   atomic_fetch_add_explicit(&port->holders, 1, memory_order_relaxed);
 }
 
-static void close_pipe(struct neap_port *port) {
-  close(port->pipe[0]);
-  close(port->pipe[1]);
-}
-
 void port_unref(struct neap_port *port) {
   if (atomic_fetch_sub_explicit(&port->holders, 1, memory_order_acq_rel) > 1) return;
   uv_mutex_destroy(&port->lock);
-  close_pipe(port);
   remember_freed(port);
   for (struct host_kind *next, *kind = port->kinds; kind; kind = next) {
     next = kind->next;
@@ -91,18 +85,30 @@ static void append(struct neap_port *port, struct post *post) {
   port->last = post;
 }
 
+static void close_pipe(struct neap_port *port) {
+  close(port->pipe[0]);
+  close(port->pipe[1]);
+}
+
+/* The pipe is closed by whoever has it last. */
+static void wake(struct neap_port *port) {
+  (void)!write(port->pipe[1], "", 1);
+  uv_mutex_lock(&port->lock);
+  bool last = --port->wakers == 0 && !port->poll;
+  uv_mutex_unlock(&port->lock);
+  if (last) close_pipe(port);
+  port_unref(port);
+}
+
 /* The loop takes all that there are: it is woken for the first. By then that one may be done, and the runtime
  * freed. */
 bool port_post(struct neap_port *port, struct post *post) {
   uv_mutex_lock(&port->lock);
   bool open = port->poll != NULL, wakes = open && !port->first;
-  if (wakes) port_ref(port);
+  if (wakes) port->wakers++, port_ref(port);
   if (open) append(port, post);
   uv_mutex_unlock(&port->lock);
-  if (wakes) {
-    (void)!write(port->pipe[1], "", 1);
-    port_unref(port);
-  }
+  if (wakes) wake(port);
   return open;
 }
 
@@ -184,8 +190,10 @@ void port_close(struct neap *rt) {
   uv_mutex_lock(&port->lock);
   uv_poll_t *poll = port->poll;
   port->poll = NULL;
+  bool last = port->wakers == 0;
   uv_mutex_unlock(&port->lock);
   uv_close((uv_handle_t *)poll, on_closed);
+  if (last) close_pipe(port);
   for (struct post *next, *post = take_posts(port); post; post = next) {
     next = after(post);
     post->run(NULL, post);

@@ -54,6 +54,7 @@ struct neap_port {
 
   uv_mutex_t lock;          /* of what follows */
   struct post *first, *last;
+  unsigned wakers;          /* that are about to write to the pipe */
   uv_poll_t *poll;          /* of the pipe; NULL when the runtime is freed */
 };
 
