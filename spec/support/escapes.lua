@@ -77,7 +77,7 @@ local t = {} local ok, err = pcall(function() while true do t[#t + 1] = ("x"):re
 .. #t end end) t = nil return ok, err]], "ok false not enough memory" },
     { "staying there for ever", "--memory=1m --step=0.01", [[
 local t = {} local function eat() while true do t[#t + 1] = {} end end while
-true do pcall(eat) end]], "error {..." },
+true do pcall(eat) end]], "error ..." },
     { "collectgarbage", "--memory=1m", [[
 collectgarbage() return pcall(collectgarbage, "stop"), pcall(collectgarbage,
 "generational"), collectgarbage "count" > 0]], "ok false false true" },
