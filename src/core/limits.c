@@ -311,7 +311,7 @@ bool limits_bind(struct neap *rt, bool bind) {
 
 void limits_check_task(lua_State *L, struct neap *rt) {
   struct limits *limits = rt->limits;
-  if (!limits || !limits->binding || limits->given.tasks == 0) return;
+  if (!limits->binding || limits->given.tasks == 0) return;
   if (rt->task_count < limits->given.tasks) return;
   error_raise(L, ERROR_LIMIT, "create_task: the limit of %d tasks is reached", (int)limits->given.tasks);
 }

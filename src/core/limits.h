@@ -38,7 +38,7 @@ bool limits_bind(struct neap *rt, bool bind);
 /* The time is looked at with the next instruction. Safe inside an allocator. */
 void limits_look_soon(struct neap *rt);
 
-/* Raises if there may not be one task more. */
+/* Raises if there may not be one task more. Where there are limits. */
 void limits_check_task(lua_State *L, struct neap *rt);
 
 /* 0, or UV_EMFILE if there may not be one handle more. */

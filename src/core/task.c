@@ -128,7 +128,7 @@ static void fill_stack(lua_State *L, struct task *task, int index, int nargs) {
 struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
   int nargs = lua_gettop(L) - index;
   luaL_checkstack(L, 6, NULL);
-  limits_check_task(L, rt);
+  if (rt->limits) limits_check_task(L, rt);
   struct task *task = object_new(L, rt, OBJECT_TASK, sizeof *task, FUTURE_USER_VALUES);
   *task = (struct task){.runnable = {.kind = RUN_TASK, .budget = TASK_BUDGET}};
   future_init(rt, &task->future, true);
