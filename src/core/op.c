@@ -132,13 +132,20 @@ static void reserve_slots(lua_State *L) {
   if (lua_gettop(L) > LUA_MINSTACK - PUSH_SLOTS) luaL_checkstack(L, PUSH_SLOTS, NULL);
 }
 
+/* Out of line: beginning an op is to be quick. */
+__attribute__((noinline, cold)) static struct op *alloc_again(lua_State *L, struct neap *rt,
+                                                              const struct op_kind *kind) {
+  struct op *op = ceiling_reclaim(rt) ? pool_alloc(&rt->pool, kind->size) : NULL;
+  if (!op) luaL_error(L, "%s: not enough memory", kind->name);
+  return op;
+}
+
 void *op_begin_in(lua_State *L, struct neap *rt, const struct op_kind *kind) {
   struct task *task = check_awaiting(L, rt, kind->name);
   if (task->op) op_reap(rt, task);
   reserve_slots(L);
   struct op *op = pool_alloc(&rt->pool, kind->size);
-  if (!op && ceiling_reclaim(rt)) op = pool_alloc(&rt->pool, kind->size);
-  if (!op) luaL_error(L, "%s: not enough memory", kind->name);
+  if (!op) op = alloc_again(L, rt, kind);
   memset(op, 0, kind->size);
   op->kind = kind;
   op->task = task;

@@ -206,7 +206,7 @@ static void fail_somehow(lua_State *L, struct neap *rt, int task, int error) {
 }
 
 /* Ends the task by the error on top, which it pops. */
-static void bury_with_error(lua_State *L, struct neap *rt, struct task *task) {
+__attribute__((noinline, cold)) static void bury_with_error(lua_State *L, struct neap *rt, struct task *task) {
   lua_State *co = task->L;
   int top = lua_gettop(L) - 1;
   task_push(L, task);
@@ -240,6 +240,19 @@ static void pass_hook_on(struct neap *rt, lua_State *body) {
   if (lua_gethook(body) || lua_gethook(rt->L)) hook_copy(body, rt->L);
 }
 
+/* The limit of its step made it yield: that is its end. Or the watchdog, or C code that knows nothing of us:
+ * that is a turn. Out of line: steps are to be quick. */
+__attribute__((noinline, cold)) static void yielded_elsewhere(struct neap *rt, struct task *task, int results) {
+  lua_pop(task->L, results);
+  if (rt->limits && limits_struck(rt->L, rt)) {
+    bury_with_error(rt->L, rt, task);
+    return;
+  }
+  task->suspended = true;
+  runtime_poll_if_due(rt);
+  task_wake(rt, task, WAKE_RESULT);
+}
+
 void task_step(struct neap *rt, struct task *task) {
   int results;
   lua_State *co = task->L;
@@ -258,14 +271,8 @@ void task_step(struct neap *rt, struct task *task) {
     bury(rt->L, rt, task);
   } else if (rt->suspending) {
     rt->suspending = false;
-  } else if (rt->limits && limits_struck(rt->L, rt)) {
-    lua_pop(co, results);
-    bury_with_error(rt->L, rt, task);
-  } else { /* the watchdog, or C code that knows nothing of us, yielded: that is a turn */
-    lua_pop(co, results);
-    task->suspended = true;
-    runtime_poll_if_due(rt);
-    task_wake(rt, task, WAKE_RESULT);
+  } else {
+    yielded_elsewhere(rt, task, results);
   }
 }
 
