@@ -443,7 +443,11 @@ static struct message *new_of_scalars(lua_State *L, int index, int top, size_t s
   struct message *message = allocate(size);
   if (!message) return NULL;
   char *to = message->bytes;
-  for (int i = index; i <= top; i++) to = put_scalar(L, i, to);
+  message->plain = true;
+  for (int i = index; i <= top; i++) {
+    to = put_scalar(L, i, to);
+    if (lua_type(L, i) == LUA_TSTRING) message->plain = false;
+  }
   message->length = size;
   message->values = (uint32_t)(top - index + 1);
   return message;
@@ -665,9 +669,11 @@ static int protected_push(lua_State *L) { return message_push(L, lua_touserdata(
 
 int message_take(lua_State *L, struct message *message) {
   int top = lua_gettop(L), values = (int)message->values;
-  int status = lua_checkstack(L, values + 4) ? LUA_OK : LUA_ERRMEM;
+  int status = lua_checkstack(L, values + 12) ? LUA_OK : LUA_ERRMEM;
   if (status != LUA_OK) {
     lua_pushliteral(L, "too many values");
+  } else if (message->plain) {
+    message_push(L, message);
   } else {
     lua_pushcfunction(L, protected_push);
     lua_pushlightuserdata(L, message);

@@ -29,6 +29,7 @@ struct message {
   struct message *next;    /* for whoever has it */
   uint64_t sequence;       /* the same */
   uint32_t values;
+  bool plain;              /* there are no strings or anything else that takes memory */
   uint32_t objects;        /* tables and functions */
   uint32_t hold_count;
   uint32_t hold_capacity;
