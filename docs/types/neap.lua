@@ -332,6 +332,93 @@ function neap.LifoQueue(maxsize) end
 ---@return neap.Queue
 function neap.PriorityQueue(maxsize, before) end
 
+-- Threads
+
+--- A queue whose messages are copied, for tasks of any number of threads. It crosses from one to another by reference.
+---@class neap.Channel
+---@field maxsize integer 0 for no limit
+local Channel = {}
+
+--- Sends a message of copies of the values; waits while it is full. Raises QueueShutDown. Cancelled, it has sent nothing.
+---@param value any not nil
+function Channel:send(value, ...) end
+
+--- Sends a message, or raises QueueFull.
+---@param value any not nil
+function Channel:send_nowait(value, ...) end
+
+--- The values of the next message; waits while there is none. nil once it was closed and is empty.
+---@return any ...
+function Channel:receive() end
+
+--- The values of the next message, or raises QueueEmpty.
+---@return any ...
+function Channel:receive_nowait() end
+
+--- An iterator over the messages, up to the end.
+---@return fun(channel: neap.Channel): ...: any
+---@return neap.Channel
+function Channel:messages() end
+
+--- From now on send raises QueueShutDown; what is left can be received. May be called twice.
+function Channel:close() end
+
+---@return boolean
+function Channel:closed() end
+
+---@return integer
+function Channel:qsize() end
+
+--- A new channel.
+---@param maxsize integer? no limit unless above 0
+---@return neap.Channel
+function neap.Channel(maxsize) end
+
+--- A thread, with a Lua state and a loop of its own. It crosses to other threads by reference.
+---@class neap.Thread
+---@field name string
+---@field daemon boolean the program does not wait for it, but cancels it in the end; its parent alone can set it
+local Thread = {}
+
+--- Waits for its end, and returns what its function returned, or raises its error.
+---@return any ...
+function Thread:join() end
+
+--- Asks it to end: a run_forever in its body returns, or else all its tasks are cancelled.
+function Thread:stop() end
+
+---@return boolean
+function Thread:is_alive() end
+
+--- Calls a copy of the function in its loop, with copies of the arguments.
+---@param fn function
+---@return neap.ThreadHandle
+function Thread:call_soon_threadsafe(fn, ...) end
+
+--- Calls a copy of the function in a task of the thread, which is posted at once. The task that it returns is one of this
+--- loop, and ends as that one does; cancelling it cancels that one, and does not wait for it.
+---@param fn function
+---@return neap.Task
+function Thread:run_coroutine_threadsafe(fn, ...) end
+
+--- A callback in another thread.
+---@class neap.ThreadHandle
+local ThreadHandle = {}
+
+--- It will not be called, unless that has begun.
+function ThreadHandle:cancel() end
+
+---@return boolean
+function ThreadHandle:cancelled() end
+
+--- The thread that this runs in.
+---@return neap.Thread
+function neap.current_thread() end
+
+--- The thread that started this one; nil in the host's own.
+---@return neap.Thread?
+function neap.parent_thread() end
+
 -- The loop
 
 --- A callback that was scheduled.
@@ -370,6 +457,11 @@ function Loop:time() end
 ---@param ... any
 ---@return neap.Handle
 function Loop:call_soon(fn, ...) end
+
+--- On one's own loop the same as call_soon: threads have a method of this name.
+---@param fn function
+---@return neap.Handle
+function Loop:call_soon_threadsafe(fn, ...) end
 
 --- Calls `fn(...)` after so long.
 ---@param seconds number

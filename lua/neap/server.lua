@@ -233,6 +233,7 @@ local start_server = core.start_server_with(make)
 ---@field backlog integer? how many connections may wait in the kernel (128)
 ---@field limit integer? bytes of a line that is read from a connection (65536)
 ---@field nodelay boolean? send small writes at once (true)
+---@field reuse_port boolean? several servers, in threads or processes, share the port: the kernel spreads connections
 ---@field start_serving boolean? begin to accept now (true)
 
 return { start_server = start_server }

@@ -4,35 +4,6 @@ local check = require "neap.check"
 
 local M = {}
 
---- A thread, as all states know it that have got it.
----@class neap.Thread
----@field name string
----@field daemon boolean the program does not wait for it; only the thread that started it can set it
----@field join fun(self: neap.Thread): any waits for its end: what its function returned; its error is raised
----@field stop fun(self: neap.Thread) a run_forever in its body returns, or else all its tasks are cancelled
----@field is_alive fun(self: neap.Thread): boolean
----@field call_soon_threadsafe fun(self: neap.Thread, fn: function, ...: any): neap.ThreadHandle a copy is called
----@field run_coroutine_threadsafe fun(self: neap.Thread, fn: function, ...: any): neap.Task of this loop; a copy is
---- called in a task of the thread, which is posted at once; cancelling it cancels that one, and does not wait for it
-
---- A queue whose messages are copied, for tasks of any number of threads. `neap.Channel(maxsize)` makes one; without a
---- limit unless it is given and above 0.
----@class neap.Channel
----@field maxsize integer
----@field send fun(self: neap.Channel, value: any, ...: any) waits while it is full; the first value must not be nil
----@field send_nowait fun(self: neap.Channel, value: any, ...: any) raises QueueFull
----@field receive fun(self: neap.Channel): any waits, and returns a message's values; nil once it is closed and empty
----@field receive_nowait fun(self: neap.Channel): any raises QueueEmpty
----@field messages fun(self: neap.Channel): fun(): any an iterator, up to the end
----@field close fun(self: neap.Channel) then send raises QueueShutDown, and what is left can be received
----@field closed fun(self: neap.Channel): boolean
----@field qsize fun(self: neap.Channel): integer
-
---- A callback in another thread.
----@class neap.ThreadHandle
----@field cancel fun(self: neap.ThreadHandle) it is not called, unless that has begun
----@field cancelled fun(self: neap.ThreadHandle): boolean
-
 local function check_function(call, index, fn)
   if type(fn) ~= "function" then check.bad_argument(call, index, "function", fn) end
 end

@@ -231,7 +231,8 @@ static int listen_on(lua_State *L, struct neap *rt, const union address *address
   l->nodelay = io_option_boolean(L, ARG_OPTIONS, "nodelay", true);
   int status = limits_address(rt, &l->address.any, true);
   if (status == 0) status = limits_handle(rt);
-  int fd = status < 0 ? status : socket_listen(&l->address, backlog);
+  bool reuse_port = io_option_boolean(L, ARG_OPTIONS, "reuse_port", false);
+  int fd = status < 0 ? status : socket_listen(&l->address, backlog, reuse_port);
   status = fd < 0 ? fd : watch_socket(l, fd);
   if (status < 0) lua_pop(L, 1);
   return status;
@@ -380,10 +381,12 @@ static void check_handler(lua_State *L) {
   lua_pop(L, 1);
 }
 
-static const char *const option_names[] = {"limit", "nodelay", "backlog", "start_serving", NULL};
+static const char *const option_names[] = {"limit", "nodelay", "backlog", "reuse_port",
+                                           "start_serving", NULL};
 
 /* start_server(handler, host, port, options): what the function that made it (upvalue 2) returns for
- * (handler, listeners, options); or nil, err, code. Options: backlog, limit, nodelay, start_serving. */
+ * (handler, listeners, options); or nil, err, code. Options: backlog, limit, nodelay, reuse_port,
+ * start_serving. */
 static int l_start_server(lua_State *L) {
   check_handler(L);
   const char *host = lua_isnoneornil(L, ARG_HOST) ? NULL : io_check_host(L, ARG_HOST);

@@ -10,19 +10,21 @@ static int last_error(void) {
   return uv_translate_sys_error(errno);
 }
 
-static int set_options(int fd, const union address *address) {
+static int set_options(int fd, const union address *address, bool reuse_port) {
   int on = 1, off = 0;
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on)) return -1;
+  if (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)) return -1;
   if (address->any.sa_family != AF_INET6) return 0;
   return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
 }
 
-int socket_listen(union address *address, int backlog) {
+int socket_listen(union address *address, int backlog, bool reuse_port) {
   socklen_t length = sizeof *address;
   int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return last_error();
-  if (set_options(fd, address) || bind(fd, &address->any, address_size(address)) ||
-      listen(fd, backlog) || getsockname(fd, &address->any, &length)) {
+  if (set_options(fd, address, reuse_port) ||
+      bind(fd, &address->any, address_size(address)) || listen(fd, backlog) ||
+      getsockname(fd, &address->any, &length)) {
     int error = last_error();
     close(fd);
     return error;
