@@ -7,7 +7,7 @@ local scenario = require "spec.faults.scenario"
 local testing = require "neap.testing"
 
 local ROOMS <const> = {
-  "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "locks", "queues",
+  "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "locks", "queues", "channels",
   "looking", "streams", "collected",
 }
 
