@@ -339,7 +339,7 @@ static void turn(struct host *host, int number) {
   if (host->mode->loop && number % 2 == 0)
     uv_run(&host->loop, UV_RUN_NOWAIT);
   else
-    check_status(neap_step(host->neap, number % 3 == 0 ? 0 : 0.001));
+    check_status(neap_step(host->neap, number % 3 == 0 ? 0 : 0.0002));
 }
 
 static void check_own_handles(struct host *host) {
