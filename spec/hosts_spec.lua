@@ -110,9 +110,10 @@ describe("the header", function()
 
   it("declares at most 30 functions", function() assert.is_true(#declared <= 30 and #declared >= 20) end)
 
+  -- But for what `require "neap.busted"` and the like call in the stock interpreter.
   it("declares what the shared library exports, and nothing else", function()
     local exported = lines_of("nm -D --defined-only " .. program.neap:gsub("[^/]*$", "libneap.so")
-      .. " | sed -n 's/.* [TDBRVW] //p' | grep -v '^_' | sort")
+      .. " | sed -n 's/.* [TDBRVW] //p' | grep -v -e '^_' -e '^luaopen_neap_' | sort")
     assert.same(declared, exported)
   end)
 
@@ -127,6 +128,6 @@ describe("the header", function()
   end
 
   it("is C++", compiles { "g++", "-std=c++11", "spec/hosts/header.cpp" })
-  it("is C11", compiles { "gcc", "-std=c11", "-x c", "spec/hosts/header.cpp" })
+  it("is C", compiles { "gcc", "-std=gnu11", "-x c", "spec/hosts/header.cpp" })
   it("is C++ to clang", compiles { "clang++", "-std=c++17", "spec/hosts/header.cpp" })
 end)
