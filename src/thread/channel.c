@@ -21,7 +21,7 @@ struct channel {
 
   uv_mutex_t lock;         /* of what follows */
   struct message *first, *last;
-  uint64_t count;
+  atomic_uint_least64_t count; /* written under the lock alone */
   uint64_t sent;           /* so far: numbers the messages */
   struct list receivers;   /* empty while there are messages */
   struct list senders;     /* empty while there is room */
@@ -62,8 +62,17 @@ static struct channel *check_channel(lua_State *L) {
 
 /* --- the queue: under the lock --- */
 
-static bool is_full(const struct channel *channel) {
-  return channel->maxsize > 0 && channel->count >= channel->maxsize;
+static uint64_t count_of(struct channel *channel) {
+  return atomic_load_explicit(&channel->count, memory_order_relaxed);
+}
+
+static void set_count(struct channel *channel, uint64_t count) {
+  atomic_store_explicit(&channel->count, count, memory_order_relaxed);
+}
+
+/* Without the lock this may be over by now. */
+static bool is_full(struct channel *channel) {
+  return channel->maxsize > 0 && count_of(channel) >= channel->maxsize;
 }
 
 static void append(struct channel *channel, struct message *message) {
@@ -74,7 +83,7 @@ static void append(struct channel *channel, struct message *message) {
   else
     channel->first = message;
   channel->last = message;
-  channel->count++;
+  set_count(channel, count_of(channel) + 1);
 }
 
 /* Back to its place among those that are older than all others. */
@@ -84,7 +93,7 @@ static void put_back(struct channel *channel, struct message *message) {
   message->next = *place;
   *place = message;
   if (!message->next) channel->last = message;
-  channel->count++;
+  set_count(channel, count_of(channel) + 1);
 }
 
 static struct crossing *take_waiting(struct list *list) {
@@ -101,7 +110,7 @@ static struct message *take(struct channel *channel, struct crossing **sender) {
   if (!message) return NULL;
   channel->first = message->next;
   if (!channel->first) channel->last = NULL;
-  channel->count--;
+  set_count(channel, count_of(channel) - 1);
   if (!is_full(channel) && (*sender = take_waiting(&channel->senders))) {
     append(channel, (*sender)->message);
     (*sender)->message = NULL;
@@ -177,24 +186,17 @@ static int wait_to_send(lua_State *L, struct neap *rt, struct channel *channel) 
   return crossing_await(L, sender);
 }
 
-static bool looks_full(struct channel *channel) {
-  if (channel->maxsize == 0) return false;
-  uv_mutex_lock(&channel->lock);
-  bool full = is_full(channel) && !channel->closed;
-  uv_mutex_unlock(&channel->lock);
-  return full;
-}
-
 static void check_values(lua_State *L) {
   luaL_checkany(L, VALUES);
   if (lua_isnil(L, VALUES))
     luaL_argerror(L, VALUES - 1, "the first value is nil, which would look like the channel's end");
 }
 
-static int send_again(lua_State *L) {
+static int send_again(lua_State *L);
+
+static int send_to(lua_State *L, struct channel *channel) {
   struct neap *rt = runtime_of(L);
-  struct channel *channel = check_channel(L);
-  if (looks_full(channel)) return wait_to_send(L, rt, channel);
+  if (is_full(channel)) return wait_to_send(L, rt, channel);
   if (!op_ready(L, rt, "send")) return op_yield_first(L, "send", send_again);
   struct message *message = message_new(L, VALUES, &names);
   enum outcome outcome = send_now(rt, channel, message);
@@ -203,13 +205,15 @@ static int send_again(lua_State *L) {
   return outcome == SHUT ? refuse_closed(L, "send") : wait_to_send(L, rt, channel);
 }
 
+static int send_again(lua_State *L) { return send_to(L, check_channel(L)); }
+
 /* channel:send(value, ...): sends a message of copies of the values; waits while the channel is full. The
  * first value must not be nil. Raises QueueShutDown if the channel is or gets closed. A cancelled send has sent
  * nothing. */
 static int l_send(lua_State *L) {
-  check_channel(L);
+  struct channel *channel = check_channel(L);
   check_values(L);
-  return send_again(L);
+  return send_to(L, channel);
 }
 
 /* channel:send_nowait(value, ...): the same at once, or raises QueueFull. */
@@ -292,9 +296,10 @@ static int wait_to_receive(lua_State *L, struct neap *rt, struct channel *channe
   return crossing_await(L, receiver);
 }
 
-static int receive_again(lua_State *L) {
+static int receive_again(lua_State *L);
+
+static int receive_from(lua_State *L, struct channel *channel) {
   struct neap *rt = runtime_of(L);
-  struct channel *channel = check_channel(L);
   bool closed;
   if (!op_ready(L, rt, "receive")) return op_yield_first(L, "receive", receive_again);
   struct message *message = receive_now(rt, channel, &closed);
@@ -304,12 +309,14 @@ static int receive_again(lua_State *L) {
   return 1;
 }
 
+static int receive_again(lua_State *L) { return receive_from(L, check_channel(L)); }
+
 /* channel:receive(): the values of the next message; waits while there is none. nil once the channel was closed
  * and is empty. A cancelled receive has taken nothing. */
 static int l_receive(lua_State *L) {
-  check_channel(L);
+  struct channel *channel = check_channel(L);
   lua_settop(L, BOX);
-  return receive_again(L);
+  return receive_from(L, channel);
 }
 
 /* channel:receive_nowait(): the same at once, or raises QueueEmpty. */
@@ -369,7 +376,7 @@ static int count_list(struct list *list) {
 
 static struct counts count(struct channel *channel) {
   uv_mutex_lock(&channel->lock);
-  struct counts counts = {channel->count, count_list(&channel->receivers),
+  struct counts counts = {count_of(channel), count_list(&channel->receivers),
                           count_list(&channel->senders), channel->closed};
   uv_mutex_unlock(&channel->lock);
   return counts;
