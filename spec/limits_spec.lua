@@ -130,7 +130,7 @@ describe("a limit", function()
     local script = [[local neap = require "neap"
       for i = 1, 500 do neap.create_task(neap.sleep, 9) end
       neap.sleep(0) return "slept"]]
-    assert.equal("error not enough memory nil", ends("--restricted --memory=700k", script))
+    assert.equal("error not enough memory", ends("--restricted --memory=700k", script))
     assert.equal("ok slept", ends("--restricted --memory=2m", script))
   end)
 

@@ -2,7 +2,7 @@
 -- script, and what the host prints of its end, in which "script:N:" stands for any line of it. What is
 -- expected of the last class holds for these scripts, not for all their like: docs/limits.md.
 
-local MEMORY <const> = "error not enough memory nil"
+local MEMORY <const> = "error not enough memory"
 local STEP <const> = "error {script:N: the step took longer than 0.01 s}"
 local COUNT <const> = "error {script:N: the step took more than 100000 instructions}"
 

@@ -319,7 +319,8 @@ void limits_check_task(lua_State *L, struct neap *rt) {
 int limits_handle(struct neap *rt) {
   unsigned count = 0;
   if (!rt->limits || rt->limits->given.handles == 0) return 0;
-  list_each(node, &rt->resources) count++;
+  list_each(node, &rt->resources)
+    count += !container_of(node, struct resource, link)->no_handle;
   return count < rt->limits->given.handles ? 0 : UV_EMFILE;
 }
 

@@ -52,6 +52,7 @@ struct timer {
 struct resource {
   struct list link; /* in rt->resources */
   void (*close)(struct neap *rt, struct resource *resource);
+  bool no_handle;   /* it is closed with the rest, but is not one that limits count */
 };
 
 /* The loop's clock in nanoseconds. Virtual time stands still while anything is ready and jumps

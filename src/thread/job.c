@@ -54,9 +54,16 @@ static void release(void *object) {
 
 /* --- in the thread --- */
 
+/* Before those who wait: what they then begin finds that it was told. */
+static void tell_caller(struct job *job) {
+  hold(job);
+  if (!job->tells || !port_post(job->caller, &job->told)) release(job);
+}
+
 /* Its outcome is there. Gives up the thread's part. */
 static void finish(struct neap *rt, struct job *job) {
   struct list *node;
+  tell_caller(job);
   uv_mutex_lock(&job->lock);
   job->done = true;
   while ((node = list_first(&job->waiting))) {
@@ -66,8 +73,6 @@ static void finish(struct neap *rt, struct job *job) {
     uv_mutex_lock(&job->lock);
   }
   uv_mutex_unlock(&job->lock);
-  hold(job);
-  if (!job->tells || !port_post(job->caller, &job->told)) release(job);
   release(job);
 }
 

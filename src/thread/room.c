@@ -82,7 +82,7 @@ static void close_room(struct neap *rt, struct resource *resource) {
 
 void thread_room_open(lua_State *L, struct neap *rt, const struct thread_host *host) {
   struct thread_room *room = lua_newuserdatauv(L, sizeof *room, 0);
-  *room = (struct thread_room){.resource.close = close_room, .rt = rt, .host = host};
+  *room = (struct thread_room){.resource = {.close = close_room, .no_handle = true}, .rt = rt, .host = host};
   list_init(&room->children);
   list_init(&room->jobs);
   list_append(&rt->resources, &room->resource.link);
