@@ -7,8 +7,8 @@ local scenario = require "spec.faults.scenario"
 local testing = require "neap.testing"
 
 local ROOMS <const> = {
-  "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "locks", "queues", "channels",
-  "looking", "streams", "collected",
+  "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "locks", "queues",
+  "channels", "looking", "streams", "collected",
 }
 
 local judge = { names = {} }

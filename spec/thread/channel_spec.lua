@@ -207,4 +207,40 @@ describe("waiting for nobody", function()
     assert.matches("deadlock.*waits in receive", result.stderr)
     assert.equal(1, result.status)
   end)
+
+  it("is one too where the only other thread that knew it has ended", function()
+    local result = program.run { program.neap, "-e", [[
+      local neap = require "neap"
+      local ch = neap.Channel()
+      local early = neap.create_task(ch.receive, ch)
+      local t = neap.thread(function() ch:send(1) end)
+      print(early:await())
+      print(pcall(t.join, t))
+      print(pcall(ch.receive, ch))
+      t = neap.thread(function()
+        ch:send "begun"
+        error "I fail"
+      end)
+      for _ in ch:messages() do end
+    ]] }
+    assert.equal(1, result.status)
+    assert.matches("^1\ntrue\nfalse\tdeadlock.*waits in receive", result.stdout)
+    assert.matches("deadlock.*waits in receive.*nobody read its error.*I fail", result.stderr)
+  end)
+
+  it("is none where another one still knows it", function()
+    local result = program.run { program.neap, "-e", [[
+      local neap = require "neap"
+      local ch = neap.Channel()
+      local first = neap.thread(function() return ch:qsize() end)
+      local second = neap.thread(function()
+        neap.sleep(0.1)
+        ch:send "late"
+      end)
+      first:join()
+      print(ch:receive())
+    ]] }
+    assert.equal("late\n", result.stdout)
+    assert.equal(0, result.status)
+  end)
 end)

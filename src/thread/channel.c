@@ -17,7 +17,6 @@
 struct channel {
   atomic_uint holders;
   uint64_t maxsize;        /* 0: no limit */
-  atomic_bool crossed;     /* other states may know it */
 
   uv_mutex_t lock;         /* of what follows */
   struct message *first, *last;
@@ -26,6 +25,9 @@ struct channel {
   struct list receivers;   /* empty while there are messages */
   struct list senders;     /* empty while there is room */
   bool closed;
+  unsigned knowers;        /* boxes, and messages on their way: those who wait need more than one */
+  struct post alone;       /* tells them so */
+  bool alone_posted;
 };
 
 /* What those who wait are told. */
@@ -51,6 +53,51 @@ static void release(void *object) {
   }
   uv_mutex_destroy(&channel->lock);
   free(channel);
+}
+
+/* --- who knows it --- */
+
+static void each_waiting(struct channel *channel, void (*visit)(struct crossing *)) {
+  list_each(node, &channel->receivers) visit(container_of(node, struct crossing, link));
+  list_each(node, &channel->senders) visit(container_of(node, struct crossing, link));
+}
+
+/* Where only one knew it those who wait are of the state that it is made known from. */
+static void become_known(struct channel *channel) {
+  hold(channel);
+  uv_mutex_lock(&channel->lock);
+  if (++channel->knowers == 2) each_waiting(channel, crossing_expect);
+  uv_mutex_unlock(&channel->lock);
+}
+
+/* In the thread of the one box that was left. */
+static void run_alone(struct neap *rt, struct post *post) {
+  struct channel *channel = container_of(post, struct channel, alone);
+  uv_mutex_lock(&channel->lock);
+  channel->alone_posted = false;
+  if (rt && channel->knowers == 1) each_waiting(channel, crossing_unexpect);
+  uv_mutex_unlock(&channel->lock);
+  release(channel);
+}
+
+static struct crossing *any_waiting(struct channel *channel) {
+  struct list *node = list_first(&channel->receivers);
+  if (!node) node = list_first(&channel->senders);
+  return node ? container_of(node, struct crossing, link) : NULL;
+}
+
+/* Those who wait are tasks of the state whose box is the one that is left. */
+static void become_unknown(void *object) {
+  struct channel *channel = object;
+  uv_mutex_lock(&channel->lock);
+  struct crossing *waiting = --channel->knowers == 1 ? any_waiting(channel) : NULL;
+  if (waiting && !channel->alone_posted) {
+    hold(channel);
+    channel->alone_posted = port_post(waiting->port, &channel->alone);
+    if (!channel->alone_posted) atomic_fetch_sub(&channel->holders, 1); /* there is the caller's */
+  }
+  uv_mutex_unlock(&channel->lock);
+  release(channel);
 }
 
 static struct channel *check_channel(lua_State *L) {
@@ -177,7 +224,7 @@ static int wait_to_send(lua_State *L, struct neap *rt, struct channel *channel) 
   enum outcome outcome = try_to_send(channel, message, &receiver);
   if (outcome == FULL) {
     list_append(&channel->senders, &sender->link);
-    if (channel->crossed) crossing_expect(sender);
+    if (channel->knowers > 1) crossing_expect(sender);
   }
   if (outcome != SENT) sender->message = message;
   uv_mutex_unlock(&channel->lock);
@@ -288,7 +335,7 @@ static int wait_to_receive(lua_State *L, struct neap *rt, struct channel *channe
   bool waits = !receiver->message && !channel->closed;
   if (waits) {
     list_append(&channel->receivers, &receiver->link);
-    if (channel->crossed) crossing_expect(receiver);
+    if (channel->knowers > 1) crossing_expect(receiver);
   }
   uv_mutex_unlock(&channel->lock);
   if (sender) crossing_give(rt, sender, SERVED);
@@ -445,7 +492,7 @@ static void remember_box(lua_State *L, struct channel *channel) {
 
 static int l_gc(lua_State *L) {
   struct channel **box = object_test(L, NULL, BOX, OBJECT_CHANNEL);
-  if (box && *box) release(*box);
+  if (box && *box) become_unknown(*box);
   if (box) *box = NULL;
   return 0;
 }
@@ -464,6 +511,8 @@ static int l_channel(lua_State *L) {
   *box = channel;
   atomic_init(&channel->holders, 1);
   channel->maxsize = (uint64_t)maxsize;
+  channel->knowers = 1;
+  channel->alone.run = run_alone;
   list_init(&channel->receivers);
   list_init(&channel->senders);
   remember_box(L, channel);
@@ -472,19 +521,9 @@ static int l_channel(lua_State *L) {
 
 /* --- crossing to another state --- */
 
-/* Those who wait may be served from elsewhere now. */
-static void cross(struct channel *channel) {
-  uv_mutex_lock(&channel->lock);
-  channel->crossed = true;
-  list_each(node, &channel->receivers) crossing_expect(container_of(node, struct crossing, link));
-  list_each(node, &channel->senders) crossing_expect(container_of(node, struct crossing, link));
-  uv_mutex_unlock(&channel->lock);
-}
-
 static void *retain(lua_State *L, struct neap *rt, int index) {
   struct channel *channel = *(struct channel **)object_test(L, rt, index, OBJECT_CHANNEL);
-  hold(channel);
-  if (!atomic_load(&channel->crossed)) cross(channel);
+  become_known(channel);
   return channel;
 }
 
@@ -497,11 +536,11 @@ static void push(lua_State *L, struct neap *rt, void *object) {
   lua_pop(L, 1);
   struct channel **box = new_box(L, rt, (lua_Integer)channel->maxsize);
   *box = channel;
-  hold(channel);
+  become_known(channel);
   remember_box(L, channel);
 }
 
-static const struct copy_kind channel_kind = {retain, push, release};
+static const struct copy_kind channel_kind = {retain, push, become_unknown};
 
 /* --- opening --- */
 

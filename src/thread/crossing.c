@@ -45,6 +45,11 @@ void crossing_expect(struct crossing *crossing) {
   port_expect(crossing->rt);
 }
 
+void crossing_unexpect(struct crossing *crossing) {
+  if (crossing->expecting) port_unexpect(crossing->rt);
+  crossing->expecting = false;
+}
+
 void crossing_give(struct neap *here, struct crossing *crossing, int status) {
   crossing->status = status;
   if (here && crossing->rt == here)

@@ -47,8 +47,9 @@ struct crossing_op {
 struct crossing *crossing_begin(lua_State *L, const struct op_kind *op_kind,
                                 const struct crossing_kind *kind, void *owner, uv_mutex_t *lock);
 
-/* Keeps the loop alive while it waits. In its own thread. */
+/* Keeps the loop alive while it waits, or not any more. In its own thread. */
 void crossing_expect(struct crossing *crossing);
+void crossing_unexpect(struct crossing *crossing);
 
 /* Gives to one that was taken out of the list; without the lock, from any thread. [here] is the runtime of this
  * thread, or NULL. */
