@@ -58,6 +58,7 @@ static void tell(struct neap *rt, struct neap_task *handle) {
 static void run_done(struct neap *rt, struct post *post) {
   struct neap_task *handle = container_of(post, struct neap_task, post);
   if (rt) {
+    rt->untold--;
     if (handle->done) tell(rt, handle);
     anchor_release(rt->L, rt, handle->slot);
   } else if (handle->done) {
@@ -107,7 +108,7 @@ neap_task *neap_spawn(lua_State *L, int nargs, neap_done *done, void *user) {
   handle->waiter.fire = task_has_ended;
   handle->post = (struct post){.runnable.kind = RUN_POST, .run = run_done};
   list_init(&handle->waiter.link);
-  if (make_task(L, handle, nargs)) return handle;
+  if (make_task(L, handle, nargs)) return rt->untold++, handle;
   free(handle);
   return NULL;
 }

@@ -65,15 +65,21 @@ static struct post *take_posts(struct neap_port *port) {
 
 static struct post *after(struct post *post) { return (struct post *)post->runnable.next; }
 
+bool port_deliver(struct neap *rt) {
+  struct post *first = take_posts(rt->port);
+  for (struct post *next, *post = first; post; post = next) {
+    next = after(post);
+    runtime_make_ready(rt, &post->runnable);
+  }
+  return first != NULL;
+}
+
 static void on_posts(uv_poll_t *poll, int status, int events) {
   (void)status, (void)events;
   struct neap_port *port = poll->data;
   char bytes[16]; /* there are two at most */
   (void)!read(port->pipe[0], bytes, sizeof bytes);
-  for (struct post *next, *post = take_posts(port); post; post = next) {
-    next = after(post);
-    runtime_make_ready(port->rt, &post->runnable);
-  }
+  (void)port_deliver(port->rt);
 }
 
 static void append(struct neap_port *port, struct post *post) {

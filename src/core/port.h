@@ -72,6 +72,9 @@ void port_unref(struct neap_port *port);
  * freed. */
 bool port_post(struct neap_port *port, struct post *post);
 
+/* Makes ready what was posted. Returns false if nothing was. */
+bool port_deliver(struct neap *rt);
+
 /* Something may yet be posted: meanwhile the loop does not end, and nothing is a deadlock. */
 void port_expect(struct neap *rt);
 void port_unexpect(struct neap *rt);

@@ -275,7 +275,7 @@ static bool wait_for_something(struct neap *rt) {
   if (blocked_is_awaited(&rt->blocked)) return wait_until_blocked(rt), true;
   bool deadline = rt->timers.count > 0 && heap_first(&rt->timers)->key != NEVER;
   bool io = uv_loop_alive(rt->loop);
-  if (!deadline && !io) return false;
+  if (!deadline && !io) return port_deliver(rt); /* which may have come already */
   if (!rt->clock.is_virtual || !deadline) {
     poll_wait(rt, UINT64_MAX);
   } else {
@@ -299,7 +299,7 @@ static void report_unread(struct neap *rt) {
 }
 
 static bool is_over(struct neap *rt, struct future *until) {
-  return until ? future_done(until) : rt->task_count == 0;
+  return until ? future_done(until) : rt->task_count == 0 && rt->untold == 0;
 }
 
 /* Returns false without Lua stack for it. */

@@ -125,6 +125,7 @@ struct neap {
   struct list tasks;       /* all that have not ended, in order of creation */
   uint32_t task_count;
   uint32_t last_task_id;
+  unsigned untold;         /* tasks, whose end a host has yet to be told */
   unsigned unretrieved;    /* failed futures whose error nobody has read */
   lua_Integer failures;    /* futures that have failed */
   lua_Integer failures_told; /* so many of them, in order, were read, reported or collected */
