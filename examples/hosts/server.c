@@ -27,6 +27,7 @@ static const char script[] =
     "  'local s = \"x\" while true do s = s .. s end',\n"
     "  'local neap = require \"neap\" while true do neap.create_task(neap.sleep, 60) end',\n"
     "  'return io.open \"/etc/passwd\"',\n"
+    "  'error(setmetatable({}, {__tostring = function() while true do end end}))',\n"
     "}\n"
     "local answers = {}\n"
     "for i, code in ipairs(requests) do answers[i] = neap.create_task(ask, code) end\n"
@@ -44,10 +45,22 @@ struct request {
 /* What a stranger may use. */
 static const neap_limits limits = {.memory = 1000000, .step_seconds = 0.1, .tasks = 100, .restricted = 1};
 
-static int call(neap_t *neap, const char *code) {
+static int l_tostring(lua_State *L) { return luaL_tolstring(L, 1, NULL), 1; }
+
+/* The value on top as text. That may call __tostring, which is the stranger's: so it has limits too. */
+static const char *as_text(neap_t *neap) {
   lua_State *L = neap_state(neap);
-  int status = luaL_loadbufferx(L, code, strlen(code), "=request", "t");
-  return status == LUA_OK ? neap_call(neap, 0, NULL) : status;
+  lua_pushcfunction(L, l_tostring);
+  lua_insert(L, -2);
+  return neap_call(neap, 1, NULL) == LUA_OK ? lua_tostring(L, -1) : "no text";
+}
+
+/* Calls the code. Returns what it returned, or the error. */
+static const char *call(neap_t *neap, const char *code, int *status) {
+  lua_State *L = neap_state(neap);
+  *status = luaL_loadbufferx(L, code, strlen(code), "=request", "t");
+  if (*status == LUA_OK) *status = neap_call(neap, 0, NULL);
+  return lua_gettop(L) > 0 ? as_text(neap) : "nothing";
 }
 
 /* In one of libuv's threads. */
@@ -55,10 +68,9 @@ static void run_request(uv_work_t *work) {
   struct request *request = work->data;
   neap_t *neap = neap_new(&(neap_config){.limits = limits, .ignore_environment = 1});
   if (!neap) return;
-  lua_State *L = neap_state(neap);
-  const char *what = call(neap, request->code) == LUA_OK ? "" : "error: ";
-  const char *value = lua_isstring(L, -1) ? lua_tostring(L, -1) : "no text"; /* __tostring is the stranger's */
-  snprintf(request->answer, sizeof request->answer, "%s%s", what, value);
+  int status;
+  const char *text = call(neap, request->code, &status);
+  snprintf(request->answer, sizeof request->answer, "%s%s", status == LUA_OK ? "" : "error: ", text);
   neap_free(neap);
 }
 
@@ -105,3 +117,4 @@ int main(void) {
 // expect: local s = "x" while true do s = s .. s end	error: not enough memory
 // expect: local neap = require "neap" while true do neap.create_task(neap.sleep, 60) end	error: request:1: create_task: the limit of 100 tasks is reached
 // expect: return io.open "/etc/passwd"	error: request:1: attempt to index a nil value (global 'io')
+// expect: error(setmetatable({}, {__tostring = function() while true do end end}))	error: no text
