@@ -1,6 +1,6 @@
 /* The runtime of a busy host is freed at a moment when anything may be under way:
  *
- *     cut SCENARIO...     each a script in spec/hosts/cut, cut after 0 to 50 turns, in each of the modes
+ *     cut SCENARIO [STEP]     a script in spec/hosts/cut, cut after 0, STEP, ... 50 turns, in each of the modes
  *
  * and then nothing may be left of it, and all that is the host's must go on. */
 #include <lauxlib.h>
@@ -17,7 +17,7 @@
 #include "counting.h"
 #include "neap.h"
 
-enum { CUTS = 51, WORKERS = 2, DETAILS = 10, SPAWNED_MOST = 50 };
+enum { TURNS = 50, WORKERS = 2, DETAILS = 10, SPAWNED_MOST = 50 };
 
 /* Who owns what; and the host may close its state, which ends the runtime, before it frees that. */
 static const struct mode {
@@ -405,27 +405,24 @@ static void run(const char *scenario, const struct mode *mode, int turns) {
   now_playing = name;
   int blocks = counting_blocks(), fds = counting_fds();
   play(scenario, mode, turns);
+  for (int i = 0; i < 1000 && counting_blocks() != blocks; i++) uv_sleep(1);
   if (counting_blocks() != blocks) complain("%d blocks are left", counting_blocks() - blocks);
   if (counting_fds() != fds) complain("%d descriptors are left", counting_fds() - fds);
 }
 
-static void print_totals(const char *scenario) {
-  printf("%s: %d cuts", scenario, MODES * CUTS);
-  for (int i = 0; i < COUNTS; i++) {
-    printf(", %d %s", counts[i]->total, counts[i]->name);
-    counts[i]->total = 0;
-  }
+static void print_totals(const char *scenario, int cuts) {
+  printf("%s: %d cuts", scenario, cuts);
+  for (int i = 0; i < COUNTS; i++) printf(", %d %s", counts[i]->total, counts[i]->name);
   printf(", %d bad\n", bad);
-  fflush(stdout);
 }
 
 int main(int argc, char **argv) {
+  if (argc < 2) return EXIT_FAILURE;
+  int cuts = 0, step = argc > 2 ? atoi(argv[2]) : 1;
   counting_take_libuv();
-  for (int i = 1; i < argc; i++) {
-    play(argv[i], &modes[0], 50); /* what libuv makes once for the process */
-    for (int mode = 0; mode < MODES; mode++)
-      for (int turns = 0; turns < CUTS; turns++) run(argv[i], &modes[mode], turns);
-    print_totals(argv[i]);
-  }
+  play(argv[1], &modes[0], TURNS); /* what libuv makes once for the process */
+  for (int mode = 0; mode < MODES; mode++)
+    for (int turns = 0; turns <= TURNS; turns += step, cuts++) run(argv[1], &modes[mode], turns);
+  print_totals(argv[1], cuts);
   return bad ? EXIT_FAILURE : EXIT_SUCCESS;
 }

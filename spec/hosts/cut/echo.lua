@@ -6,6 +6,7 @@ local function echo(stream)
   for line in stream:lines "L" do stream:write(line) end
 end
 
+local much = ("x"):rep(1000):rep(1000)
 local server = assert(neap.start_server(echo, "127.0.0.1", 0))
 
 local function client(number)
@@ -17,7 +18,7 @@ local function client(number)
         stream:write("line " .. number .. "\n")
         stream:read "l"
       end
-      if number == 4 then stream:write(("x"):rep(3000000)) end
+      if number == 4 then stream:write(much) end
       if number > 1 then stream:close() end
     end
   end
