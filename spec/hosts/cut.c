@@ -368,6 +368,37 @@ static void cut(struct host *host) {
   is_over = true;
 }
 
+static void cut_in_timer(uv_timer_t *handle) { cut(handle->data); }
+
+static void cut_in_prepare(uv_prepare_t *handle) {
+  uv_prepare_stop(handle);
+  cut(handle->data);
+}
+
+static void cut_in_check(uv_check_t *handle) {
+  uv_check_stop(handle);
+  cut(handle->data);
+}
+
+/* In a callback of the host's own, on its own loop. */
+static void cut_in_loop(struct host *host, int number) {
+  union { uv_handle_t handle; uv_timer_t timer; uv_prepare_t prepare; uv_check_t check; } own;
+  if (number == 1) {
+    uv_timer_init(&host->loop, &own.timer);
+    uv_timer_start(&own.timer, cut_in_timer, 0, 0);
+  } else if (number == 2) {
+    uv_prepare_init(&host->loop, &own.prepare);
+    uv_prepare_start(&own.prepare, cut_in_prepare);
+  } else {
+    uv_check_init(&host->loop, &own.check);
+    uv_check_start(&own.check, cut_in_check);
+  }
+  own.handle.data = host;
+  while (!is_over) uv_run(&host->loop, UV_RUN_ONCE);
+  uv_close(&own.handle, NULL);
+  uv_run(&host->loop, UV_RUN_NOWAIT);
+}
+
 /* Operations may be completed after that; all else is over. */
 static void after_cut(struct host *host) {
   if (host->mode->state && !host->mode->closes) check_own_state(host->L);
@@ -394,7 +425,10 @@ static void play(const char *scenario, const struct mode *mode, int turns) {
   open_pool();
   start(&host, scenario);
   for (int i = 1; i <= turns; i++) turn(&host, i);
-  cut(&host);
+  if (mode->loop && turns % 4 > 0)
+    cut_in_loop(&host, turns % 4);
+  else
+    cut(&host);
   after_cut(&host);
   check_counts(mode);
 }
