@@ -134,6 +134,25 @@ describe("a limit", function()
     assert.equal("ok slept", ends("--restricted --memory=2m", script))
   end)
 
+  it("of memory counts scopes, which are not in Lua's memory", function()
+    local script = [[local neap, t = require "neap", {}
+      for i = 1, 5000 do t[i] = neap.timeout(9) end
+      for i = 5000, 1, -1 do t[i]:close() end
+      return "opened"]]
+    assert.equal("error not enough memory nil", ends("--restricted --memory=1600k", script))
+    assert.equal("ok opened", ends("--restricted --memory=2400k", script))
+  end)
+
+  it("of memory counts what streams have received", function()
+    assert.equal("asked: 127.0.0.1, to listen | asked: 127.0.0.1 | ok ENOMEM",
+      ends("--restricted --memory=1m --allow=127.0.0.1", [[
+        local neap = require "neap"
+        neap.get_running_loop():set_exception_handler(function() end)
+        local server = neap.start_server(function(s) while s:write(("x"):rep(10000)) do end end, "127.0.0.1", 0)
+        local stream = neap.open_connection("127.0.0.1", server.port)
+        return (select(3, stream:read "a"))]]))
+  end)
+
   it("of memory is one of the whole state, not of what a script may use at a time", function()
     local script = [[local n = 0 for i = 1, 100 do n = n + #("x"):rep(300000) end return n]]
     assert.equal("ok 30000000", ends("--memory=2m", script))

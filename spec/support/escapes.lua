@@ -39,7 +39,7 @@ local neap = require "neap" local t = {} while true do t[#t + 1] = neap.Lock()
 end]], MEMORY },
     { "scopes, one inside the other", "--memory=1m", [[
 local neap = require "neap" local function open() local s <close> = neap.timeout(9)
-return (open()) end open()]], MEMORY },
+return (open()) end open()]], "error ..." },
     { "callbacks of one future", "--memory=1m", [[
 local f = require "neap".Future() while true do f:add_done_callback(print) end]], MEMORY },
     { "tasks that wait for many", "--memory=1m", [[

@@ -26,10 +26,10 @@ struct ceiling {
 
 static size_t first_mark(size_t limit) { return limit - limit / 4; }
 
-/* Behind a collection: half of the way that is left. */
+/* Behind a collection: a quarter of the way that is left, if the first mark is behind us. */
 static void move_mark(struct ceiling *c, size_t used) {
-  size_t limit = c->memory->limit;
-  c->mark = used < limit / 2 ? first_mark(limit) : used + (limit - used) / 2;
+  size_t limit = c->memory->limit, next = used + (limit - used) / 4;
+  c->mark = next < first_mark(limit) ? first_mark(limit) : next;
 }
 
 /* Whether a new object is refused: until garbage has been collected; or in any case, where what is left is so
