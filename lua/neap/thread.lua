@@ -33,6 +33,11 @@ local function give_back(worker)
   places:release()
 end
 
+local function after(fn, ...)
+  fn()
+  return ...
+end
+
 --- Awaits a copy of `fn(...)`, which is called in another thread, one of as many as there are processors. Cancelling
 --- the await cancels the call at its next await; a computation that does not await goes on, and its values are dropped.
 ---@param fn function
@@ -47,12 +52,16 @@ function M.to_thread(fn, ...)
     places:release()
     error(worker, 0)
   end
-  local started, job = pcall(core.start_job, worker, "to_thread", function() give_back(worker) end, fn, ...)
+  local function free()
+    if worker then give_back(worker) end
+    worker = nil
+  end
+  local started, job = pcall(core.start_job, worker, "to_thread", free, fn, ...)
   if not started then
-    give_back(worker)
+    free()
     error(job, 0)
   end
-  return job:await()
+  return after(free, job:await())
 end
 
 --- Ends the threads of to_thread that have nothing to do.

@@ -39,7 +39,8 @@ struct neap *host_check(neap_t *neap, const char *call) {
 
 struct neap *host_check_idle(neap_t *neap, const char *call) {
   struct neap *rt = host_check(neap, call);
-  if (!rt || !rt->running) return rt;
-  host_refuse(call, "the runtime is running: it can be called when neap_run has returned");
+  if (!rt || !(rt->running || neap->freeing)) return rt;
+  host_refuse(call, neap->freeing ? "the runtime is being freed"
+                                  : "the runtime is running: it can be called when neap_run has returned");
   return NULL;
 }

@@ -253,6 +253,7 @@ void neap_free(neap_t *neap) {
     host_refuse("neap_free", "the runtime belongs to its Lua state");
     return;
   }
+  neap->freeing = true;
   if (rt) free_runtime(rt, neap->owns_state);
   port_unref(neap);
 }

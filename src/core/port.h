@@ -40,6 +40,7 @@ struct neap_port {
   struct port_host host;
   bool has_host;            /* which holds it, and frees the runtime */
   bool owns_state;
+  bool freeing;             /* by the host: what is called meanwhile may not use it */
   struct retired {
     void *block;
     size_t size;
