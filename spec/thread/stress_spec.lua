@@ -12,11 +12,18 @@ local function work(requests, answers, seed)
       answers:send(request)
     end
   end
+  local function kill_one()
+    local victim = neap.create_task(requests.receive, requests)
+    neap.sleep(0)
+    local request = not victim:kill() and victim:await()
+    if request then answers:send(request) end
+  end
   math.randomseed(seed)
   local servers = { neap.create_task(serve), neap.create_task(serve), neap.create_task(serve) }
   while not (requests:closed() and requests:qsize() == 0) do
     local i = math.random(#servers)
     if not servers[i]:done() then servers[i]:cancel() end
+    kill_one()
     neap.sleep(0.0005)
     servers[i] = neap.create_task(serve)
   end

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/future.h"
 #include "core/handle.h"
+#include "core/limits.h"
 #include "core/op.h"
 #include "core/report.h"
 #include "core/runtime.h"
@@ -94,12 +95,21 @@ static struct thread *self_of(lua_State *L, struct neap *rt) {
   return self;
 }
 
+static void push_name(lua_State *L, struct thread *thread) {
+  char name[THREAD_NAME];
+  uv_mutex_lock(&thread->lock);
+  memcpy(name, thread->name, sizeof name);
+  uv_mutex_unlock(&thread->lock);
+  lua_pushstring(L, name);
+}
+
 /* --- its end, in the parent --- */
 
 /* Pushes how it ended: values, or the error, which is raised. */
 static int push_end(lua_State *L, struct thread *thread) {
   atomic_store(&thread->retrieved, true);
-  return outcome_push(L, &thread->outcome, thread->name);
+  push_name(L, thread);
+  return outcome_push(L, &thread->outcome, lua_tostring(L, -1));
 }
 
 /* (thread): keeps its error in a future, which reports it unless somebody reads it. */
@@ -109,7 +119,9 @@ static int protected_keep_failure(lua_State *L) {
   luaL_checkstack(L, 10, NULL);
   thread_push(L, rt, thread);
   future_new(L, rt);
-  outcome_push_error(L, &thread->outcome, thread->name);
+  push_name(L, thread);
+  outcome_push_error(L, &thread->outcome, lua_tostring(L, 4));
+  lua_remove(L, 4);
   future_set_detail(L, 3, "traceback");
   lua_settop(L, 4);
   future_fail(L, rt, 3, FUTURE_FAILED);
@@ -120,8 +132,9 @@ static int protected_keep_failure(lua_State *L) {
 /* (thread): at the runtime's end, where no future can be of use any more. */
 static int protected_report(lua_State *L) {
   struct thread *thread = lua_touserdata(L, 1);
-  outcome_push_error(L, &thread->outcome, thread->name);
-  lua_settop(L, 2);
+  push_name(L, thread);
+  outcome_push_error(L, &thread->outcome, lua_tostring(L, 2));
+  lua_settop(L, 3);
   report(L, runtime_get(L), "a thread failed and nobody read its error", NULL, 0);
   return 0;
 }
@@ -259,7 +272,7 @@ static void watch(lua_State *L, struct neap *rt, int index, int level) {
   lua_pushcclosure(L, l_watch, 1);
   lua_pushvalue(L, index);
   task_new(L, rt, lua_gettop(L) - 1, level);
-  lua_pushstring(L, thread->name);
+  push_name(L, thread);
   future_set_detail(L, -2, "name");
   lua_setiuservalue(L, index, WATCHER);
 }
@@ -342,6 +355,7 @@ static int l_thread(lua_State *L) {
   bool daemon = lua_toboolean(L, DAEMON);
   luaL_checktype(L, FUNCTION, LUA_TFUNCTION);
   runtime_check_open(L, rt, "thread");
+  limits_refuse_restricted(L, rt, "thread");
   struct thread **object = new_object(L, rt);
   lua_insert(L, FUNCTION);
   struct thread *thread = thread_new(thread_room(L)->host);
@@ -390,14 +404,6 @@ static enum thread_state state_of(struct thread *thread) {
 static int l_is_alive(lua_State *L) {
   lua_pushboolean(L, state_of(thread_check(L, 1)) != THREAD_ENDED);
   return 1;
-}
-
-static void push_name(lua_State *L, struct thread *thread) {
-  char name[THREAD_NAME];
-  uv_mutex_lock(&thread->lock);
-  memcpy(name, thread->name, sizeof name);
-  uv_mutex_unlock(&thread->lock);
-  lua_pushstring(L, name);
 }
 
 /* thread.name, thread.daemon, or a method. */
