@@ -490,10 +490,10 @@ describe("to_thread", function()
   end)
 
   it("keeps its threads for the next call", function()
-    local names = {}
-    for _ = 1, 5 do names[neap.to_thread(function() return neap.current_thread().name end)] = true end
-    local name = next(names)
-    assert.is_nil(next(names, name))
+    local names, count = {}, 0
+    for _ = 1, 200 do names[neap.to_thread(function() return neap.current_thread().name end)] = true end
+    for _ in pairs(names) do count = count + 1 end
+    assert.is_true(count <= 66, count) -- as many as there may be, and two that the spec before may have left
   end)
 
   it("gives its place back when nothing could be started", function()
