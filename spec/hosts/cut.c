@@ -453,6 +453,7 @@ static void print_totals(const char *scenario, int cuts) {
 int main(int argc, char **argv) {
   if (argc < 2) return EXIT_FAILURE;
   int cuts = 0, step = argc > 2 ? atoi(argv[2]) : 1;
+  setvbuf(stdout, NULL, _IOLBF, 0);
   counting_take_libuv();
   play(argv[1], &modes[0], TURNS); /* what libuv makes once for the process */
   for (int mode = 0; mode < MODES; mode++)
