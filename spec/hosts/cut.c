@@ -52,7 +52,7 @@ enum { COUNTS = sizeof counts / sizeof *counts };
 static atomic_bool is_over;   /* nothing of the host's may be called any more, but drop */
 static atomic_int unposted;   /* promises whose thread has not posted yet */
 static int bad;
-static const char *now_playing;
+static const char *now_playing = "at first";
 
 __attribute__((format(printf, 1, 2))) static void complain(const char *format, ...) {
   va_list args;
