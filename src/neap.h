@@ -98,8 +98,8 @@ NEAP_API neap_t *neap_new(const neap_config *config);
  * read, closes every handle of neap's, and frees all that is not the host's. It may be called at any
  * moment, whatever is going on, but not inside a run: not by what neap calls (C functions, [done], posts,
  * on_report). A callback of the host's own on its own loop may. On such a loop the memory of handles is
- * freed when it next runs. A state of the host's stays usable, and may get another runtime. NULL is
- * allowed. */
+ * freed when it next runs. A state of the host's stays usable, and may get another runtime; one that is
+ * closed first ends the runtime, and neap_free then lets go of what is left. NULL is allowed. */
 NEAP_API void neap_free(neap_t *neap);
 
 /* The runtime's Lua state and its loop. */
@@ -119,7 +119,8 @@ NEAP_API neap_t *neap_of(lua_State *L);
  * [nargs] arguments, and runs the loop until it has returned; other tasks go on meanwhile. Pushes all its
  * values and returns LUA_OK; or pushes the error and returns LUA_ERRRUN or LUA_ERRMEM, with the traceback
  * in [traceback], if that is not NULL, until the next call. Returns LUA_YIELD, with nothing pushed, when
- * os.exit has ended the run. After a mistake nothing is popped or pushed, and it returns LUA_ERRERR. */
+ * os.exit has ended the run. After a mistake nothing is popped or pushed, and it returns LUA_ERRERR. An
+ * error may be any value, and luaL_tolstring calls its __tostring: do that for a stranger's in a call. */
 NEAP_API int neap_call(neap_t *neap, int nargs, const char **traceback);
 
 /* Runs a program: loads the file, which must be text, calls it, and waits until the last of its tasks has
@@ -211,8 +212,8 @@ NEAP_API unsigned neap_report_errors(neap_t *neap);
  *     static void in_the_worker(struct add *add) { neap_complete(&add->op, 0); }
  *
  * Check arguments first, then begin, then start, then await: between beginning and awaiting nothing may
- * raise. What an operation needs while it is under way belongs in its struct; arguments stay alive on
- * the coroutine's stack. Each operation that was awaited is completed exactly once, unless its [cancel]
+ * raise. What an operation needs while it is under way belongs in its struct: once a task was cancelled its
+ * arguments may be collected, although a worker is still busy. Each operation that was awaited is completed exactly once, unless its [cancel]
  * has said NEAP_GONE, and even after neap_free. */
 
 /* The beginning of a struct of the host's. */
@@ -278,8 +279,9 @@ NEAP_API int neap_settle(lua_State *L, neap_future *future, int status, int coun
 typedef void neap_posted(neap_t *neap, void *user);
 
 /* From any thread: wakes the loop, and lets it call [posted]. A run does not wait for posts that may yet come,
- * unless config.expects_posts says so or a neap_future is pending. Returns 0, UV_ENOMEM, or UV_ECANCELED
- * when the runtime was freed: no more than a help in finding a thread that outlives what it works for. */
+ * unless config.expects_posts says so or a neap_future is pending. Returns 0, UV_ENOMEM, UV_EINVAL, or
+ * UV_ECANCELED when the runtime was freed: no more than a help in finding a thread that outlives what it
+ * works for. */
 NEAP_API int neap_post(neap_t *neap, neap_posted *posted, void *user);
 
 /* --- The module --- */

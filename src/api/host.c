@@ -16,31 +16,39 @@ void host_refuse(const char *call, const char *format, ...) {
 }
 
 bool host_check_port(neap_t *neap, const char *call) {
-  if (!neap) {
-    host_refuse(call, "the runtime is NULL");
-    return false;
-  }
-  if (port_was_freed(neap)) {
-    host_refuse(call, "the runtime was freed");
-    return false;
-  }
-  return true;
+  const char *mistake = NULL;
+  if (!neap)
+    mistake = "the runtime is NULL";
+  else if (port_was_freed(neap) || atomic_load(&neap->hold) == HOLD_FREED)
+    mistake = "the runtime was freed";
+  if (mistake) host_refuse(call, "%s", mistake);
+  return !mistake;
+}
+
+bool host_has_ended(neap_t *neap) {
+  return !port_is_foreign(neap) && !neap->rt && atomic_load(&neap->hold) == HOLD_HOST;
 }
 
 struct neap *host_check(neap_t *neap, const char *call) {
+  const char *mistake = NULL;
   if (!host_check_port(neap, call)) return NULL;
-  if (port_is_foreign(neap)) {
-    host_refuse(call, "another thread is running the runtime");
-    return NULL;
-  }
-  if (!neap->rt) host_refuse(call, "the runtime's Lua state was closed");
-  return neap->rt;
+  if (port_is_foreign(neap))
+    mistake = "another thread is running the runtime";
+  else if (!neap->rt && atomic_load(&neap->hold) == HOLD_FREEING)
+    mistake = "the runtime is being freed";
+  else if (!neap->rt)
+    mistake = "the runtime's Lua state was closed";
+  if (mistake) host_refuse(call, "%s", mistake);
+  return mistake ? NULL : neap->rt;
 }
 
 struct neap *host_check_idle(neap_t *neap, const char *call) {
   struct neap *rt = host_check(neap, call);
-  if (!rt || !(rt->running || neap->freeing)) return rt;
-  host_refuse(call, neap->freeing ? "the runtime is being freed"
-                                  : "the runtime is running: it can be called when neap_run has returned");
-  return NULL;
+  const char *mistake = NULL;
+  if (rt && atomic_load(&neap->hold) == HOLD_FREEING)
+    mistake = "the runtime is being freed";
+  else if (rt && rt->running)
+    mistake = "the runtime is running: it can be called when neap_run has returned";
+  if (mistake) host_refuse(call, "%s", mistake);
+  return mistake ? NULL : rt;
 }

@@ -17,4 +17,7 @@ struct neap *host_check_idle(neap_t *neap, const char *call);
 /* Whether a call that may come from any thread is given a runtime that is there. */
 bool host_check_port(neap_t *neap, const char *call);
 
+/* Whether its Lua state was closed, which ended it. */
+bool host_has_ended(neap_t *neap);
+
 #endif

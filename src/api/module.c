@@ -174,7 +174,7 @@ static neap_t *hand_out(lua_State *L, const neap_config *config) {
   struct neap *rt = runtime_get(L);
   if (config->virtual_clock) runtime_set_virtual(rt, true);
   rt->port->owns_state = !config->state;
-  rt->port->has_host = true;
+  atomic_store(&rt->port->hold, HOLD_HOST);
   rt->port->host = (struct port_host){config->on_report, config->user};
   if (config->expects_posts) port_expect(rt);
   port_ref(rt->port);
@@ -245,16 +245,18 @@ static void free_runtime(struct neap *rt, bool owns_state) {
     leave_state(L);
 }
 
+/* A runtime whose state was closed is gone already. */
 void neap_free(neap_t *neap) {
   if (!neap || !host_check_port(neap, "neap_free")) return;
-  struct neap *rt = host_check_idle(neap, "neap_free");
-  if (!rt && (port_is_foreign(neap) || neap->rt)) return;
-  if (rt && !neap->has_host) {
+  struct neap *rt = host_has_ended(neap) ? NULL : host_check_idle(neap, "neap_free");
+  if (!rt && !host_has_ended(neap)) return;
+  if (atomic_load(&neap->hold) == HOLD_NONE) {
     host_refuse("neap_free", "the runtime belongs to its Lua state");
     return;
   }
-  neap->freeing = true;
+  atomic_store(&neap->hold, HOLD_FREEING);
   if (rt) free_runtime(rt, neap->owns_state);
+  atomic_store(&neap->hold, HOLD_FREED);
   port_unref(neap);
 }
 

@@ -289,6 +289,7 @@ static void run_posted(struct neap *rt, struct post *waiting) {
 
 int neap_post(neap_t *neap, neap_posted *posted, void *user) {
   if (!host_check_port(neap, "neap_post")) return UV_ECANCELED;
+  if (!posted) return host_refuse("neap_post", "the function is NULL"), UV_EINVAL;
   struct host_post *post = malloc(sizeof *post);
   if (!post) return UV_ENOMEM;
   *post = (struct host_post){.post.run = run_posted, .posted = posted, .user = user};

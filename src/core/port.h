@@ -31,6 +31,9 @@ struct host_kind {
   struct host_kind *next;
 };
 
+/* Whether a host has the runtime: one that belongs to a Lua state alone has none. */
+enum port_hold { HOLD_NONE, HOLD_HOST, HOLD_FREEING, HOLD_FREED };
+
 enum { PORT_RETIRED = 16 };
 
 struct neap_port {
@@ -38,9 +41,8 @@ struct neap_port {
   atomic_uintptr_t runner;  /* the thread inside a run, as an integer; 0: none */
   struct neap *rt;          /* NULL when it is freed; for the loop's thread */
   struct port_host host;
-  bool has_host;            /* which holds it, and frees the runtime */
+  atomic_int hold;          /* enum port_hold */
   bool owns_state;
-  bool freeing;             /* by the host: what is called meanwhile may not use it */
   struct retired {
     void *block;
     size_t size;

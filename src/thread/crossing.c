@@ -21,6 +21,7 @@ static void run(struct neap *rt, struct post *post) {
     op_complete(rt, crossing->op, crossing->status);
     return;
   }
+  free(crossing->op); /* which the runtime has left to what was on its way */
   if (crossing->kind->untaken) crossing->kind->untaken(crossing);
   destroy(crossing);
 }
