@@ -479,6 +479,12 @@ describe("to_thread", function()
     assert.equal("closed", log:receive())
   end)
 
+  it("is over when it is cancelled, however soon the function ends", function()
+    for _ = 1, 40 do
+      raises("time limit", neap.wait_for, function() neap.to_thread(function() neap.sleep(60) end) end, 0.005)
+    end
+  end)
+
   it("leaves a computation alone that does not await, whose thread is used again", function()
     local go <const> = neap.Channel()
     local function hold() while go:qsize() == 0 do end end

@@ -278,9 +278,11 @@ static int push_end(lua_State *L, struct neap *rt, struct op *op) {
   return outcome_push(L, &job->outcome, "the thread");
 }
 
+/* The wait is over first: else the job could end at once, and its cancellation be what was waited for. */
 static enum op_abort abort_wait(struct neap *rt, struct op *op) {
+  enum op_abort answer = crossing_abort(rt, op);
   cancel(crossing_of(op)->owner);
-  return crossing_abort(rt, op);
+  return answer;
 }
 
 static const struct op_kind wait_kind = {
