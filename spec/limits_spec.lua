@@ -139,7 +139,7 @@ describe("a limit", function()
       for i = 1, 5000 do t[i] = neap.timeout(9) end
       for i = 5000, 1, -1 do t[i]:close() end
       return "opened"]]
-    assert.equal("error not enough memory nil", ends("--restricted --memory=1600k", script))
+    assert.equal("error not enough memory", ends("--restricted --memory=1600k", script))
     assert.equal("ok opened", ends("--restricted --memory=2400k", script))
   end)
 
