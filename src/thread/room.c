@@ -80,12 +80,22 @@ static void close_room(struct neap *rt, struct resource *resource) {
   room->self = NULL;
 }
 
+/* The room, on top, is not collected before the runtime, which closes it: its metatable holds it. */
+static void live_as_long(lua_State *L) {
+  runtime_push(L);
+  lua_getmetatable(L, -1);
+  lua_pushvalue(L, -3);
+  lua_rawsetp(L, -2, &room_key);
+  lua_pop(L, 2);
+}
+
 void thread_room_open(lua_State *L, struct neap *rt, const struct thread_host *host) {
   struct thread_room *room = lua_newuserdatauv(L, sizeof *room, 0);
   *room = (struct thread_room){.resource = {.close = close_room, .no_handle = true}, .rt = rt, .host = host};
   list_init(&room->children);
   list_init(&room->jobs);
   list_append(&rt->resources, &room->resource.link);
+  live_as_long(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &room_key);
   copy_open(L, rt);
   channel_open(L, rt);
