@@ -134,6 +134,21 @@ describe("a limit", function()
     assert.equal("ok slept", ends("--restricted --memory=2m", script))
   end)
 
+  -- Buffers of Lua's C library are refused without a collection: it must have come before.
+  it("of memory has garbage collected before it is reached", function()
+    local script = [[local kept, n = {}, 0
+      for i = 1, 12 do kept[i] = ("k"):rep(100000) end
+      for i = 1, 3000 do
+        local t = {}
+        for j = 1, 50 do t[j] = {} end
+        if i % 50 == 0 then n = n + #("x"):rep(200000) end
+      end
+      return n]]
+    for kilobytes = 1900, 2700, 100 do
+      assert.equal("ok 12000000", ends(("--restricted --memory=%dk"):format(kilobytes), script))
+    end
+  end)
+
   it("of memory counts scopes, which are not in Lua's memory", function()
     local script = [[local neap, t = require "neap", {}
       for i = 1, 5000 do t[i] = neap.timeout(9) end

@@ -35,9 +35,10 @@ static void move_mark(struct ceiling *c, size_t used) {
 /* Whether a new object is refused: until garbage has been collected; or in any case, where what is left is so
  * little that collecting would be all that is done. */
 static bool refuses_object(struct ceiling *c, size_t used) {
-  if (used <= c->mark) return false;
-  c->asked = !c->asked;
-  if (c->asked) return true;
+  bool collected = c->asked;
+  if (!collected && used <= c->mark) return false;
+  c->asked = !collected;
+  if (!collected) return true;
   move_mark(c, used);
   return used > c->memory->limit - c->memory->limit / RESERVED_PART;
 }
