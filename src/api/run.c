@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/future.h"
 #include "core/report.h"
+#include "core/run.h"
 #include "core/task.h"
 #include "api/host.h"
 

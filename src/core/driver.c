@@ -1,5 +1,6 @@
 #include "core/driver.h"
 
+#include "core/run.h"
 #include "core/runtime.h"
 
 enum { HANDLES = 3 };

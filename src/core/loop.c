@@ -10,8 +10,10 @@
 #include "core/handle.h"
 #include "core/limits.h"
 #include "core/op.h"
+#include "core/poll.h"
 #include "core/port.h"
 #include "core/report.h"
+#include "core/run.h"
 #include "core/shuffle.h"
 #include "core/task.h"
 #include "core/watchdog.h"
@@ -207,7 +209,7 @@ static int call_at(lua_State *L, struct neap *rt, int64_t deadline) {
   struct handle *handle = handle_new(L, rt, 3);
   handle->timer.node.key = deadline;
   handle_call_at(L, rt, handle, deadline);
-  if (deadline <= runtime_now(rt)) runtime_poll_soon(rt);
+  if (deadline <= runtime_now(rt)) poll_soon(rt);
   return 1;
 }
 

@@ -3,7 +3,6 @@
 #ifndef NEAP_CORE_RUNTIME_H
 #define NEAP_CORE_RUNTIME_H
 
-#include <lauxlib.h>
 #include <lua.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +16,7 @@
 #include "base/pool.h"
 #include "core/anchor.h"
 #include "core/blocked.h"
+#include "core/clock.h"
 #include "core/object.h"
 
 struct ceiling;
@@ -39,13 +39,6 @@ struct runnable {
   uint32_t id;     /* of a task: the N of Task-N, in order of creation */
 };
 
-/* A deadline in the one heap. [fire] runs from the loop, never inside a libuv callback, and may
- * not run Lua: it wakes or queues something. */
-struct timer {
-  struct heap_node node; /* key: nanoseconds of the loop's clock */
-  void (*fire)(struct neap *rt, struct timer *timer);
-};
-
 /* What has libuv handles open. [close] begins their close, once, at the runtime's end; the memory is
  * freed by the last close callback. On a loop of the runtime's own it may first send what is queued,
  * and counts itself in [flushing] meanwhile. Whoever closes by itself unlinks it. */
@@ -53,14 +46,6 @@ struct resource {
   struct list link; /* in rt->resources */
   void (*close)(struct neap *rt, struct resource *resource);
   bool no_handle;   /* it is closed with the rest, but is not one that limits count */
-};
-
-/* The loop's clock in nanoseconds. Virtual time stands still while anything is ready and jumps
- * to the next deadline; switching between the two never moves time backwards. */
-struct clock {
-  bool is_virtual;
-  int64_t offset;  /* of the real clock: added to uv_hrtime */
-  int64_t virtual_now;
 };
 
 struct neap {
@@ -165,64 +150,21 @@ struct neap *runtime_new(lua_State *L, uv_loop_t *loop);
 /* Ends every task (cancel, then kill), closes what is open, and frees all. Awaits nothing. */
 void runtime_free(struct neap *rt);
 
+static inline unsigned runtime_steps(struct neap *rt) {
+  return atomic_load_explicit(&rt->steps, memory_order_relaxed);
+}
+
 /* No exchange: nobody else writes it. */
 static inline void runtime_count_step(struct neap *rt) {
-  unsigned steps = atomic_load_explicit(&rt->steps, memory_order_relaxed);
-  atomic_store_explicit(&rt->steps, steps + 1, memory_order_relaxed);
+  atomic_store_explicit(&rt->steps, runtime_steps(rt) + 1, memory_order_relaxed);
 }
 
 void runtime_make_ready(struct neap *rt, struct runnable *runnable);
 
-/* What a run waits for. */
-struct future;
-enum run_result {
-  RUN_DONE,    /* what was waited for */
-  RUN_STOPPED, /* by loop:stop */
-  RUN_IDLE,    /* tasks wait, and nothing can ever wake one */
-  RUN_READY,   /* of a step: there is more to do at once */
-  RUN_WAITING, /* of a step: tasks wait for a deadline, I/O or a post */
-};
-
-/* Runs turns until [until] is done (or, when it is NULL, until no task is left), until stop is
- * asked for, or until nothing can ever happen again. */
-enum run_result runtime_run(struct neap *rt, struct future *until);
-
-/* Runs what is ready, and what becomes so, for [budget] nanoseconds at most, and never blocks. */
-enum run_result runtime_step(struct neap *rt, int64_t budget);
-
-/* One turn of what is ready, for a loop that is run by somebody else. */
-void runtime_turn(struct neap *rt);
-
-/* Milliseconds until something is due: 0 when something is ready, -1 when nothing ever is by itself. */
-int64_t runtime_wait(struct neap *rt);
-
-/* The loop's time in nanoseconds. */
-int64_t runtime_now(struct neap *rt);
-void runtime_set_virtual(struct neap *rt, bool is_virtual);
-
-/* The deadline [seconds] from now; never is INT64_MAX. */
-int64_t runtime_deadline(struct neap *rt, double seconds);
-
-/* A time of the loop's clock, in seconds, as nanoseconds; before its start is 0. */
-int64_t runtime_time(double seconds);
-
-/* The argument at [index], a number of seconds; raises a bad argument if it is none, or NaN. */
-double runtime_check_seconds(lua_State *L, int index);
-
-/* A deadline has passed already: the timers are looked at before the next turn. */
-void runtime_poll_soon(struct neap *rt);
-
-/* Polls if that was asked for, or is due: what it makes ready stands before what the caller then does. */
-void runtime_poll_if_due(struct neap *rt);
-
-/* Returns 0, or -1 without memory. */
-int timer_start(struct neap *rt, struct timer *timer, int64_t deadline);
-void timer_stop(struct neap *rt, struct timer *timer);
-
-static inline void timer_init(struct timer *timer, void (*fire)(struct neap *, struct timer *)) {
-  timer->node.index = HEAP_ABSENT;
-  timer->fire = fire;
-}
+/* Where a run, a step or a turn begins and ends; one may stand inside another. Entering fails, and returns
+ * false, without Lua stack for it. */
+bool runtime_enter(struct neap *rt);
+void runtime_leave(struct neap *rt, bool was_running);
 
 int runtime_refuse_thread(lua_State *L);
 

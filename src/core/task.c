@@ -7,6 +7,7 @@
 #include "core/hook.h"
 #include "core/limits.h"
 #include "core/op.h"
+#include "core/poll.h"
 #include "core/report.h"
 #include "core/scope.h"
 #include "core/task_info.h"
@@ -249,7 +250,7 @@ __attribute__((noinline, cold)) static void yielded_elsewhere(struct neap *rt, s
     return;
   }
   task->suspended = true;
-  runtime_poll_if_due(rt);
+  poll_if_due(rt);
   task_wake(rt, task, WAKE_RESULT);
 }
 

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/handle.h"
+#include "core/poll.h"
 #include "core/report.h"
 #include "core/task.h"
 
@@ -231,7 +232,7 @@ static void answer(lua_State *L, struct watchdog *dog) {
   atomic_store(&dog->asked, false);
   dog->is_overdue = dog->preempts && rt->current;
   dog->overdue = step;
-  runtime_poll_soon(rt); /* deadlines have passed meanwhile */
+  poll_soon(rt); /* deadlines have passed meanwhile */
   if (told) give_notice(L, rt, held);
 }
 

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/future.h"
 #include "core/report.h"
+#include "core/run.h"
 #include "core/runtime.h"
 #include "core/task.h"
 #include "thread/copy.h"
