@@ -281,7 +281,6 @@ static void drop_wall(struct neap *rt, struct op *op) {
   list_remove(&wall->waiter.link);
   if (!wall->timer) return;
   wall->timer->op = NULL;
-  rt->wall_waits--;
   uv_close((uv_handle_t *)&wall->timer->uv, on_wall_closed);
 }
 
@@ -301,7 +300,6 @@ static int start_wall_timer(struct neap *rt, struct wall_op *op, double seconds)
   timer->rt = rt;
   timer->op = op;
   op->timer = timer;
-  rt->wall_waits++;
   return uv_timer_start(&timer->uv, on_wall_timer, (uint64_t)(seconds * 1000), 0);
 }
 

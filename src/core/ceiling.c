@@ -28,7 +28,7 @@ static size_t first_mark(size_t limit) { return limit - limit / 4; }
 
 /* Behind a collection: a quarter of the way that is left, if the first mark is behind us. */
 static void move_mark(struct ceiling *c, size_t used) {
-  size_t limit = c->memory->limit, next = used + (limit - used) / 4;
+  size_t limit = c->memory->limit, next = used < limit ? used + (limit - used) / 4 : limit;
   c->mark = next < first_mark(limit) ? first_mark(limit) : next;
 }
 

@@ -98,7 +98,6 @@ struct neap {
   bool exiting;            /* asked for by os.exit, with a code */
   int exit_code;
   struct op *forever;      /* the run_forever that the body awaits */
-  unsigned wall_waits;     /* tasks in wait_wall, whose timers do not keep the loop alive */
   bool debug;
   int64_t slow_ns;         /* in debug mode: steps that take longer are reported */
   pthread_t thread;        /* that runs it */
