@@ -191,12 +191,17 @@ static int protected_new(lua_State *L) {
 
 neap_future *neap_future_new(lua_State *L) {
   struct neap *rt = host_check(L ? neap_of(L) : NULL, "neap_future_new");
-  struct neap_future *handle = rt ? pool_alloc(&rt->pool, sizeof *handle) : NULL;
-  if (!handle || !lua_checkstack(L, 4)) return free(handle), NULL;
+  if (!rt || !lua_checkstack(L, 4)) return NULL;
+  struct neap_future *handle = pool_alloc(&rt->pool, sizeof *handle);
+  if (!handle) return NULL;
   *handle = (struct neap_future){.port = rt->port};
   lua_pushcfunction(L, protected_new);
   lua_pushlightuserdata(L, handle);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) return lua_pop(L, 1), free(handle), NULL;
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    pool_release(&rt->pool, handle, sizeof *handle);
+    return NULL;
+  }
   port_ref(rt->port);
   port_expect(rt);
   return handle;
