@@ -130,6 +130,35 @@ describe("a block of the pages", function()
   end)
 end)
 
+describe("README.md on embedding", function()
+  it("shows the smallest host as it is among the examples", function()
+    local code = assert(read("README.md"):match "```c\n(.-)```")
+    assert(read("examples/hosts/smallest.c"):find(code, 1, true), "examples/hosts/smallest.c has no such main")
+  end)
+
+  it("names every host that is among the examples, and no other", function()
+    local named, there = {}, {}
+    for name in read("README.md"):gmatch "| `(%w+[%w_]*%.c)` |" do named[#named + 1] = name end
+    local list <close> = io.popen "ls examples/hosts"
+    for name in list:lines() do there[#there + 1] = name end
+    table.sort(named)
+    table.sort(there)
+    assert.same(there, named)
+  end)
+
+  it("names functions and settings that the header has", function()
+    local section = assert(read("README.md"):match "\n## Embedding it\n(.-)\n## ")
+    local header = read "src/neap.h"
+    for name in section:gmatch "neap_[%w_]+" do
+      assert(header:find("%f[%w_]" .. name .. "%f[^%w_]"), "neap.h has no " .. name)
+    end
+    local settings = assert(header:match "struct neap_config (%b{})")
+    for name in section:gmatch "`config%.([%w_]+)`" do
+      assert(settings:find("%f[%w_]" .. name .. "%f[^%w_]"), "neap_config has no " .. name)
+    end
+  end)
+end)
+
 -- The methods of the classes for which the pages have a word.
 local CLASSES <const> = {
   barrier = "Barrier", context = "Context", future = "Future", lock = "Lock", loop = "Loop", queue = "Queue",
