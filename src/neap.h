@@ -55,7 +55,7 @@ typedef struct neap_limits {
   size_t memory;               /* bytes, Lua's and neap's own, while tasks run */
   double step_seconds;         /* between two awaits of a task */
   long long step_instructions; /* of Lua's machine, between two awaits */
-  unsigned tasks;              /* that have not ended */
+  unsigned tasks;              /* that have not ended; what the host spawns between runs is not refused */
   unsigned handles;            /* of libuv: connections, servers, ... */
 
   /* Whether scripts may connect to, or listen at, an address. NULL: any; none if [restricted]. */
@@ -141,7 +141,7 @@ typedef void neap_done(lua_State *L, int status, int count, void *user);
 /* Pops a function and its [nargs] arguments from the stack of [L], the runtime's state or the one that a C
  * function was given, and makes a task of them, which starts with the next turn. [done] may be NULL: then
  * an error that nobody reads is reported, and the result is good for nothing but a comparison with NULL,
- * which it is for want of memory. */
+ * which it is for want of memory, and in a C function that a task calls over the limit of tasks. */
 NEAP_API neap_task *neap_spawn(lua_State *L, int nargs, neap_done *done, void *user);
 
 /* Asks the task to end: its awaits raise CancelledError. Not to be called once [done] was. */
@@ -160,17 +160,19 @@ typedef enum neap_status {
   NEAP_DONE,       /* no task is left */
   NEAP_READY,      /* of neap_step: there is more to do at once */
   NEAP_WAITING,    /* of neap_step: tasks wait for time, I/O, or a thread */
-  NEAP_DEADLOCKED, /* tasks wait, and nothing in the process can wake any: a report has named them */
+  NEAP_DEADLOCKED, /* tasks wait, and nothing in the process can wake any */
   NEAP_STOPPED,    /* neap_stop, or loop:stop() in a script */
   NEAP_EXITED,     /* os.exit in a script */
   NEAP_REFUSED     /* a mistake of the host's */
 } neap_status;
 
-/* Runs until no task is left, until it is stopped, or until nothing can happen any more. */
+/* Runs until no task is left, until it is stopped, or until nothing can happen any more: then a report
+ * names the tasks that wait. */
 NEAP_API neap_status neap_run(neap_t *neap);
 
 /* Runs what is ready, for about [seconds] at most, and does not block. A task that does not await in all
- * that time is not interrupted. */
+ * that time is not interrupted. After NEAP_DONE and NEAP_DEADLOCKED too the host may make tasks, and step
+ * again; nothing is reported, since what the host does next may wake those that wait. */
 NEAP_API neap_status neap_step(neap_t *neap, double seconds);
 
 /* For a loop of another kind: poll this descriptor for reading, for at most so many milliseconds (-1: for
@@ -184,8 +186,9 @@ NEAP_API void neap_stop(neap_t *neap);
 /* What os.exit was given, after NEAP_EXITED or LUA_YIELD. */
 NEAP_API int neap_exit_code(neap_t *neap);
 
-/* Reports every error that nobody has read. Returns how many errors were reported so far, but for those
- * that went to a handler of a script's. */
+/* Reports every error that nobody has read. Else they are reported when their tasks are collected, which may
+ * be late, and by neap_free. Returns how many errors were reported so far, but for those that went to a
+ * handler of a script's. */
 NEAP_API unsigned neap_report_errors(neap_t *neap);
 
 /* --- C functions that await ---
@@ -213,8 +216,8 @@ NEAP_API unsigned neap_report_errors(neap_t *neap);
  *
  * Check arguments first, then begin, then start, then await: between beginning and awaiting nothing may
  * raise. What an operation needs while it is under way belongs in its struct: once a task was cancelled its
- * arguments may be collected, although a worker is still busy. Each operation that was awaited is completed exactly once, unless its [cancel]
- * has said NEAP_GONE, and even after neap_free. */
+ * arguments may be collected, although a worker is still busy. Each operation that was awaited is completed
+ * exactly once, unless its [cancel] has said NEAP_GONE, and even after neap_free. */
 
 /* The beginning of a struct of the host's. */
 typedef struct neap_op { void *reserved[12]; } neap_op;
@@ -274,12 +277,12 @@ NEAP_API int neap_settle(lua_State *L, neap_future *future, int status, int coun
 
 /* --- Other threads --- */
 
-/* Is called on the runtime's thread, in the order of posting among the loop's callbacks; may raise, which is
- * reported. If the runtime is freed first, [neap] is NULL: release what [user] holds. */
+/* Is called on the runtime's thread, in the order of posting among the loop's callbacks; may raise, which
+ * is reported. If the runtime is freed first, [neap] is NULL: release what [user] holds. */
 typedef void neap_posted(neap_t *neap, void *user);
 
-/* From any thread: wakes the loop, and lets it call [posted]. A run does not wait for posts that may yet come,
- * unless config.expects_posts says so or a neap_future is pending. Returns 0, UV_ENOMEM, UV_EINVAL, or
+/* From any thread: wakes the loop, and lets it call [posted]. A run does not wait for posts that may yet
+ * come, unless config.expects_posts says so or a neap_future is pending. Returns 0, UV_ENOMEM, UV_EINVAL, or
  * UV_ECANCELED when the runtime was freed: no more than a help in finding a thread that outlives what it
  * works for. */
 NEAP_API int neap_post(neap_t *neap, neap_posted *posted, void *user);
