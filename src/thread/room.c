@@ -12,7 +12,7 @@
 #include "thread/thread.h"
 
 enum {
-  CANCEL_NS = 1000000000, /* so long the tasks of a thread have to end when they are cancelled */
+  CANCEL_NS = 1000000000, /* so long the tasks of all threads have to end when they are cancelled */
   KILL_NS = 500000000,    /* and when they are killed */
 };
 
@@ -26,9 +26,9 @@ struct thread_room *thread_room(lua_State *L) {
   return room;
 }
 
-/* Returns whether it has ended, after [ns] at the latest. */
-static bool wait_for_end(struct thread *thread, uint64_t ns) {
-  uint64_t now = uv_hrtime(), deadline = ns > UINT64_MAX - now ? UINT64_MAX : now + ns;
+/* Returns whether it has ended, at [deadline] of uv_hrtime at the latest. */
+static bool wait_for_end(struct thread *thread, uint64_t deadline) {
+  uint64_t now;
   uv_mutex_lock(&thread->lock);
   while (thread->state != THREAD_ENDED && (now = uv_hrtime()) < deadline) {
     if (deadline == UINT64_MAX)
@@ -41,27 +41,36 @@ static bool wait_for_end(struct thread *thread, uint64_t ns) {
   return ended;
 }
 
-/* Its tasks were cancelled; those that swallow that are killed. What holds the thread without awaiting cannot be
- * ended: the command does not wait for that. */
-static void end_child(struct thread_room *room, struct thread *thread) {
-  bool ended = wait_for_end(thread, CANCEL_NS);
-  if (!ended) {
-    (void)thread_stop(thread, STOP_KILL);
-    ended = wait_for_end(thread, room->rt->ends_process ? KILL_NS : UINT64_MAX);
-  }
-  if (!ended) return;
+static struct thread *child_of(struct list *node) { return container_of(node, struct thread, link); }
+
+static void stop_children(struct thread_room *room, enum thread_stop how) {
+  list_each(node, &room->children) (void)thread_stop(child_of(node), how);
+}
+
+/* Returns whether all have ended. The time is one for all of them: many take no longer than one. */
+static bool wait_for_children(struct thread_room *room, uint64_t deadline) {
+  list_each(node, &room->children)
+    if (!wait_for_end(child_of(node), deadline)) return false;
+  return true;
+}
+
+/* What holds a thread without awaiting cannot be ended: the command does not wait for that. */
+static void end_child(struct thread_room *room, struct thread *thread, uint64_t deadline) {
+  if (!wait_for_end(thread, deadline)) return;
   uv_thread_join(&thread->id);
   if (thread->watch) op_complete(room->rt, thread->watch, 0); /* of a task that was ended */
   thread_report(room->rt, thread);
   thread_release(thread);
 }
 
+/* Their tasks are cancelled; those that swallow that are killed. */
 static void end_children(struct thread_room *room) {
-  list_each(node, &room->children)
-    (void)thread_stop(container_of(node, struct thread, link), STOP_CANCEL);
+  stop_children(room, STOP_CANCEL);
+  if (!wait_for_children(room, uv_hrtime() + CANCEL_NS)) stop_children(room, STOP_KILL);
+  uint64_t deadline = room->rt->ends_process ? uv_hrtime() + KILL_NS : UINT64_MAX;
   for (struct list *node; (node = list_first(&room->children));) {
     list_remove(node);
-    end_child(room, container_of(node, struct thread, link));
+    end_child(room, child_of(node), deadline);
   }
 }
 
