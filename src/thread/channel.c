@@ -70,32 +70,44 @@ static void become_known(struct channel *channel) {
   uv_mutex_unlock(&channel->lock);
 }
 
-/* In the thread of the one box that was left. */
-static void run_alone(struct neap *rt, struct post *post) {
-  struct channel *channel = container_of(post, struct channel, alone);
-  uv_mutex_lock(&channel->lock);
-  channel->alone_posted = false;
-  if (rt && channel->knowers == 1) each_waiting(channel, crossing_unexpect);
-  uv_mutex_unlock(&channel->lock);
-  release(channel);
-}
-
 static struct crossing *any_waiting(struct channel *channel) {
   struct list *node = list_first(&channel->receivers);
   if (!node) node = list_first(&channel->senders);
   return node ? container_of(node, struct crossing, link) : NULL;
 }
 
-/* Those who wait are tasks of the state whose box is the one that is left. */
+/* Where one is left that knows it: those who wait, if any, are tasks of its state. */
+static struct crossing *waiting_alone(struct channel *channel) {
+  return channel->knowers == 1 ? any_waiting(channel) : NULL;
+}
+
+/* The caller has a part in the channel. */
+static void tell_alone(struct channel *channel, struct crossing *waiting) {
+  hold(channel);
+  channel->alone_posted = port_post(waiting->port, &channel->alone);
+  if (!channel->alone_posted) atomic_fetch_sub(&channel->holders, 1);
+}
+
+/* In the thread of the one that was left, which may be another one by now. */
+static void run_alone(struct neap *rt, struct post *post) {
+  struct channel *channel = container_of(post, struct channel, alone);
+  uv_mutex_lock(&channel->lock);
+  struct crossing *waiting = waiting_alone(channel);
+  channel->alone_posted = false;
+  if (waiting && waiting->rt == rt)
+    each_waiting(channel, crossing_unexpect);
+  else if (waiting)
+    tell_alone(channel, waiting);
+  uv_mutex_unlock(&channel->lock);
+  release(channel);
+}
+
 static void become_unknown(void *object) {
   struct channel *channel = object;
   uv_mutex_lock(&channel->lock);
-  struct crossing *waiting = --channel->knowers == 1 ? any_waiting(channel) : NULL;
-  if (waiting && !channel->alone_posted) {
-    hold(channel);
-    channel->alone_posted = port_post(waiting->port, &channel->alone);
-    if (!channel->alone_posted) atomic_fetch_sub(&channel->holders, 1); /* there is the caller's */
-  }
+  channel->knowers--;
+  struct crossing *waiting = waiting_alone(channel);
+  if (waiting && !channel->alone_posted) tell_alone(channel, waiting);
   uv_mutex_unlock(&channel->lock);
   release(channel);
 }
