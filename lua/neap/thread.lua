@@ -22,14 +22,31 @@ local LEAST <const>, MOST <const> = 2, 64
 local idle <const> = {}
 local places
 
+--- Closing its channel ends a worker: what it works for may stop its loop, or the thread.
+local over <const> = setmetatable({}, { __mode = "k" })
+
 local function start_worker()
-  local worker <const> = core.start_thread(2, true, function() require("neap").get_event_loop():run_forever() end)
+  local channel <const> = core.Channel()
+  local worker <const> = core.start_thread(2, true, function()
+    local loop = require("neap").get_event_loop()
+    repeat loop:run_forever() until channel:closed()
+  end)
   worker.name = "to_thread " .. worker.name
+  over[worker] = channel
   return worker
 end
 
+--- One that is idle, or a new one; those that were cancelled as a whole have ended.
+local function take_worker()
+  while #idle > 0 do
+    local worker <const> = table.remove(idle)
+    if worker:is_alive() then return worker end
+  end
+  return start_worker()
+end
+
 local function give_back(worker)
-  idle[#idle + 1] = worker
+  if worker:is_alive() then idle[#idle + 1] = worker end
   places:release()
 end
 
@@ -46,8 +63,7 @@ function M.to_thread(fn, ...)
   check_function("to_thread", 1, fn)
   places = places or core.Semaphore(math.max(LEAST, math.min(MOST, core.parallelism())))
   places:acquire()
-  local ok, worker = true, table.remove(idle)
-  if not worker then ok, worker = pcall(start_worker) end
+  local ok, worker = pcall(take_worker)
   if not ok then
     places:release()
     error(worker, 0)
@@ -66,7 +82,11 @@ end
 
 --- Ends the threads of to_thread that have nothing to do.
 function core.end_idle_threads()
-  while #idle > 0 do table.remove(idle):stop() end
+  while #idle > 0 do
+    local worker <const> = table.remove(idle)
+    over[worker]:close()
+    worker:stop()
+  end
 end
 
 M.current_thread = core.current_thread

@@ -244,6 +244,26 @@ describe("stopping a thread", function()
     assert.equal(0, result.status)
   end)
 
+  it("takes no longer for many of them", function()
+    local before <const> = os.time()
+    local result = run [[
+      local neap = require "neap"
+      local ready = neap.Channel()
+      local function swallow()
+        ready:send(true)
+        while true do pcall(neap.sleep, 60) end
+      end
+      local function hold()
+        ready:send(true)
+        while true do end
+      end
+      for i = 1, 8 do neap.thread(i % 2 == 0 and hold or swallow).daemon = true end
+      for _ = 1, 8 do ready:receive() end
+    ]]
+    assert.equal(0, result.status)
+    assert.is_true(os.time() - before < 6) -- one after the other they took ten seconds
+  end)
+
   it("kills what swallows it, at the program's end", function()
     local result = run [[
       local neap = require "neap"
@@ -347,8 +367,12 @@ describe("run_coroutine_threadsafe", function()
 
   it("U6 is not begun when it is cancelled at once", function()
     local t <const>, closer <close> = loop_thread()
-    local log <const> = neap.Channel()
-    t:call_soon_threadsafe(function() while log:qsize() == 0 do end end) -- holds the loop meanwhile
+    local log <const>, held <const> = neap.Channel(), neap.Channel()
+    t:call_soon_threadsafe(function() -- holds the loop meanwhile
+      held:send_nowait(true)
+      while log:qsize() == 0 do end
+    end)
+    held:receive()
     local task = t:run_coroutine_threadsafe(function() log:send_nowait "begun" end)
     task:cancel()
     raises("was cancelled", task.await, task)
@@ -500,6 +524,27 @@ describe("to_thread", function()
     for _ = 1, 200 do names[neap.to_thread(function() return neap.current_thread().name end)] = true end
     for _ in pairs(names) do count = count + 1 end
     assert.is_true(count <= 66, count) -- as many as there may be, and two that the spec before may have left
+  end)
+
+  it("outlives a function that stops the loop, or the thread", function()
+    for _ = 1, 3 do
+      for _, stop in ipairs {
+        function() neap.get_event_loop():stop() end,
+        function() neap.current_thread():stop() end,
+      } do neap.to_thread(stop) end
+    end
+    for _ = 1, 70 do assert.equal(1, neap.to_thread(function() return 1 end)) end
+  end)
+
+  it("forgets a thread that a function has cancelled as a whole", function()
+    raises("was cancelled", neap.to_thread, function()
+      local self = neap.current_thread()
+      self:stop() -- the loop that its body runs; then all
+      self:stop()
+      neap.sleep(60)
+    end)
+    neap.sleep(0.1)
+    for _ = 1, 4 do assert.equal(1, neap.to_thread(function() return 1 end)) end
   end)
 
   it("gives its place back when nothing could be started", function()
