@@ -95,7 +95,8 @@ describe("a channel", function()
 
   it("takes no message that would look like its end", function()
     local channel = neap.Channel()
-    assert.error_matches(function() channel:send(nil) end, "the first value is nil, which would look like", 1, true)
+    assert.error_matches(function() channel:send(nil) end,
+      "bad argument #1 to 'send' (the first value is nil, which would look like", 1, true)
     assert.error_matches(function() channel:send() end, "bad argument")
     assert.equal(0, channel:qsize())
   end)

@@ -248,7 +248,7 @@ static int wait_to_send(lua_State *L, struct neap *rt, struct channel *channel) 
 static void check_values(lua_State *L) {
   luaL_checkany(L, VALUES);
   if (lua_isnil(L, VALUES))
-    luaL_argerror(L, VALUES - 1, "the first value is nil, which would look like the channel's end");
+    luaL_argerror(L, VALUES, "the first value is nil, which would look like the channel's end");
 }
 
 static int send_again(lua_State *L);
