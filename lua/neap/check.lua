@@ -14,10 +14,17 @@ function M.is_startable(value)
   return type(value) == "thread" or is_callable(value)
 end
 
+--- What lauxlib calls the type of a value: "neap.Lock", not "userdata".
+local function type_name(value)
+  local meta = getmetatable(value)
+  local name = type(meta) == "table" and rawget(meta, "__name")
+  return type(name) == "string" and name or type(value)
+end
+
 --- Raises, at the line of the caller outside neap, that an argument is not what was wanted.
 function M.bad_argument(call, index, wanted, got)
   core.misuse(("bad argument #%d to '%s' (%s expected, got %s)")
-    :format(index, call, wanted, got == nil and "no value" or type(got)))
+    :format(index, call, wanted, got == nil and "no value" or type_name(got)))
 end
 
 --- Raises for a field with a name that is not among the keys of `known`. What stands at numbers passes.

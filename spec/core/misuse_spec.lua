@@ -30,7 +30,7 @@ local functions = {
   table.pack("PriorityQueue", "number expected, got boolean", true),
   table.pack("PriorityQueue", "function expected, got number", 0, 1),
   table.pack("Condition", "lock expected, got number", 1),
-  table.pack("Condition", "lock expected, got userdata", neap.Semaphore()),
+  table.pack("Condition", "lock expected, got neap.Semaphore", neap.Semaphore()),
   table.pack("Barrier", "whole number expected, got no value"),
   table.pack("Barrier", "whole number expected, got string", "2"),
   table.pack("Barrier", "whole number expected, got number", 2.5),
