@@ -101,6 +101,15 @@ describe("a copy", function()
     assert.not_equal(class, (copied(class)))
   end)
 
+  it("of a function sees no global that the script has set", function()
+    _G.spec_greeting = "hello"
+    local reads <const> = function() return _G.spec_greeting end
+    assert.equal("hello", reads())
+    local seen = neap.to_thread(reads)
+    _G.spec_greeting = nil
+    assert.is_nil(seen)
+  end)
+
   it("of a script's own global function is a copy", function()
     function _G.spec_global() return 7 end
     local copy <const> = copied(_G.spec_global)
