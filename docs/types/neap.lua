@@ -380,7 +380,8 @@ function neap.Channel(maxsize) end
 ---@field daemon boolean the program does not wait for it, but cancels it in the end; its parent alone can set it
 local Thread = {}
 
---- Waits for its end, and returns what its function returned, or raises its error.
+--- Waits for its end, and returns what its function returned, or raises its error. May be called again. Cancelled, it
+--- leaves the thread as it is: see `stop`.
 ---@return any ...
 function Thread:join() end
 
