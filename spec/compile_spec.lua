@@ -128,6 +128,15 @@ describe("a compiled program", function()
     assert_prints("/x/?\ttrue\n", run(dir, "", "LUA_INIT='print(1)' LUA_PATH='/x/?' NEAP_DEBUG=1"))
   end))
 
+  it("has its modules in its threads, too", with({
+    ["app.lua"] = [[local neap, args = require "neap", require "args"
+      print(neap.to_thread(function() return args(1, 2) end))]],
+    ["args.lua"] = "return function(...) return select('#', ...) end",
+  }, function(dir)
+    compile(dir)
+    assert_prints("2\n", dir:shell "rm args.lua && ./app")
+  end))
+
   it("says so when it was stripped or truncated", with({ ["app.lua"] = "print 'here'" }, function(dir)
     compile(dir)
     for _, damage in ipairs { "strip -o hurt app", "head -c -1 app >hurt", "head -c -100 app >hurt",

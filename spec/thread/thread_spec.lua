@@ -329,6 +329,18 @@ describe("call_soon_threadsafe", function()
   end)
 end)
 
+describe("the error of a thread", function()
+  it("is of its kind also where the thread has not loaded neap", function()
+    local channel <const> = neap.Channel()
+    local thread = neap.thread(function() channel:receive() end)
+    while #require("neap.core").all_tasks() == 0 do neap.sleep(0) end
+    thread:stop()
+    local ok, err = pcall(thread.join, thread)
+    assert.is_false(ok)
+    assert.is_true(neap.is(err, neap.CancelledError))
+  end)
+end)
+
 describe("run_coroutine_threadsafe", function()
   it("U4 returns the function's values", function()
     local t <const>, closer <close> = loop_thread()

@@ -368,18 +368,27 @@ static int finish(struct command *c, int status) {
   return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* A thread of a compiled program finds the program's modules. */
+static int prepare_thread(lua_State *L) {
+  if (bundle_load(L) != LUA_OK) return lua_error(L);
+  return 0;
+}
+
 /* (command): what is asked for, where a metamethod of the globals may raise. */
 static int protected_run(lua_State *L) {
   struct command *c = lua_touserdata(L, 1);
   const char *word = c->argc > 1 ? c->argv[1] : "";
-  if (bundle_is_here())
+  if (bundle_is_here()) {
+    runtime_get(L)->prepare = prepare_thread;
     c->status = run_program(c);
-  else if (strcmp(word, "test") == 0)
+  } else if (strcmp(word, "test") == 0) {
     c->status = run_tests(c);
-  else if (strcmp(word, "compile") == 0)
+  } else if (strcmp(word, "compile") == 0) {
     c->status = run_compiler(c);
-  else
-    c->status = (set_arg(c), run_all(c));
+  } else {
+    set_arg(c);
+    c->status = run_all(c);
+  }
   return 0;
 }
 

@@ -433,13 +433,15 @@ static int l_failure_gc(lua_State *L) {
   return 0;
 }
 
+/* A bare future may stand for something else, which its detail names. */
 static void report_one(lua_State *L, struct neap *rt, int index) {
   struct future *future = lua_touserdata(L, index);
+  future_push_detail(L, index, "stands_for");
+  const char *what = lua_isstring(L, -1) ? lua_tostring(L, -1) : future->is_task ? "a task" : "a future";
+  lua_pushfstring(L, "%s failed and nobody read its error", what);
   lua_getiuservalue(L, index, FUTURE_RESULT);
-  if (future->is_task)
-    report(L, rt, "a task failed and nobody read its error", "task", index);
-  else
-    report(L, rt, "a future failed and nobody read its error", "future", index);
+  report(L, rt, lua_tostring(L, -2), future->is_task ? "task" : "future", index);
+  lua_pop(L, 2);
 }
 
 static void report_collected(lua_State *L, struct neap *rt) {

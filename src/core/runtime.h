@@ -94,6 +94,7 @@ struct neap {
   bool stop;               /* asked for by loop:stop */
   bool used;               /* a script has loaded the module */
   bool expects_posts;      /* run_forever waits for what other threads post */
+  lua_CFunction prepare;   /* the program's, for the new state of each thread; or NULL */
   bool ends_process;       /* os.exit may, where nothing can be unwound */
   bool exiting;            /* asked for by os.exit, with a code */
   int exit_code;

@@ -45,7 +45,7 @@ static int on_error(lua_State *L) {
 
 static void fail(lua_State *L, struct neap *rt, struct task *task) {
   bool cancelled = error_is(L, -1, ERROR_CANCELLED);
-  if (!cancelled) {
+  if (!cancelled && lua_isfunction(L, FRAME_CREATOR)) { /* not C alone */
     lua_pushvalue(L, FRAME_CREATOR);
     task_creator_to_place(L, task);
     future_set_detail(L, FRAME_TASK, "made_at");

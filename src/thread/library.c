@@ -120,6 +120,8 @@ static int protected_keep_failure(lua_State *L) {
   thread_push(L, rt, thread);
   future_new(L, rt);
   push_name(L, thread);
+  lua_pushvalue(L, 4);
+  future_set_detail(L, 3, "stands_for");
   outcome_push_error(L, &thread->outcome, lua_tostring(L, 4));
   lua_remove(L, 4);
   future_set_detail(L, 3, "traceback");
@@ -340,6 +342,7 @@ static void prepare(lua_State *L, struct neap *rt, struct thread *thread, int fi
   thread->parent_port = rt->port;
   port_ref(rt->port);
   thread->debug = rt->debug;
+  thread->prepare = rt->prepare;
   thread->ignore_environment = is_ignoring_environment(L);
   thread->ended.run = run_ended;
   snprintf(thread->name, sizeof thread->name, "Thread-%u", ++room->started);

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/library.h"
+
 /* Registry: names by value, in a table with weak keys; what package.loaded was like when it was made. */
 static const char names_key, stamp_key;
 
@@ -86,6 +88,14 @@ static void each_module(lua_State *L, int names, void (*visit)(lua_State *, int)
   lua_pop(L, 1);
 }
 
+/* A thread that has not loaded neap has the core's part of it all the same: kinds of error are there. */
+static void name_core(lua_State *L, int names) {
+  lua_pushliteral(L, "neap");
+  library_push(L);
+  name_fields(L, names);
+  lua_pop(L, 2);
+}
+
 /* A module's own name is better than those it has as a field. */
 static void make_names(lua_State *L) {
   luaL_checkstack(L, 16, NULL);
@@ -95,6 +105,7 @@ static void make_names(lua_State *L) {
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
   int names = lua_gettop(L);
+  name_core(L, names);
   each_module(L, names, name_fields);
   each_module(L, names, name_module);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
@@ -125,6 +136,7 @@ static const char *push_module(lua_State *L, int index) {
 static bool is_valid(lua_State *L, int index) {
   int top = lua_gettop(L);
   const char *field = push_module(L, top);
+  if (lua_isnil(L, -1) && strcmp(lua_tostring(L, top), "neap") == 0) library_push(L);
   if (field && lua_istable(L, -1)) {
     lua_pushstring(L, field);
     lua_rawget(L, -2);

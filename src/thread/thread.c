@@ -194,6 +194,10 @@ static int protected_begin(lua_State *L) {
   rt->debug = thread->debug;
   rt->expects_posts = true;
   apply_settings(L, thread);
+  if ((rt->prepare = thread->prepare)) {
+    lua_pushcfunction(L, thread->prepare);
+    lua_call(L, 0, 0);
+  }
   lua_pushcfunction(L, body);
   lua_pushlightuserdata(L, thread);
   rt->main = rt->body = task_new(L, rt, lua_gettop(L) - 1, -1);

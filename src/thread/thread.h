@@ -35,6 +35,7 @@ struct thread {
   struct message *start;   /* function and arguments; the thread's own */
   struct message *settings; /* the same */
   bool killed;             /* the same: what is left is not waited for */
+  lua_CFunction prepare; /* see runtime.h */
   bool debug, ignore_environment;
   atomic_bool daemon;
   atomic_bool retrieved;   /* somebody has got what it ended with */
