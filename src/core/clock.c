@@ -48,6 +48,18 @@ int timer_start(struct neap *rt, struct timer *timer, int64_t deadline) {
 
 void timer_stop(struct neap *rt, struct timer *timer) { heap_remove(&rt->timers, &timer->node); }
 
+int64_t timer_first(struct neap *rt) {
+  struct heap_node *node = heap_first(&rt->timers);
+  return node ? node->key : INT64_MAX;
+}
+
+int64_t timer_wait(struct neap *rt) {
+  int64_t first = timer_first(rt);
+  if (first == INT64_MAX) return -1;
+  int64_t wait = first - runtime_now(rt);
+  return rt->clock.is_virtual || wait <= 0 ? 0 : clock_ms(wait);
+}
+
 void timer_fire_due(struct neap *rt) {
   struct heap_node *node = heap_first(&rt->timers);
   if (!node) return;
@@ -61,9 +73,9 @@ void timer_fire_due(struct neap *rt) {
 }
 
 void clock_jump(struct neap *rt) {
-  struct heap_node *node = heap_first(&rt->timers);
-  if (!rt->clock.is_virtual || !node || node->key == INT64_MAX) return;
-  if (node->key > rt->clock.virtual_now) rt->clock.virtual_now = node->key;
+  int64_t first = timer_first(rt);
+  if (!rt->clock.is_virtual || first == INT64_MAX) return;
+  if (first > rt->clock.virtual_now) rt->clock.virtual_now = first;
   rt->turns = 0;
   timer_fire_due(rt);
 }

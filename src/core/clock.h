@@ -35,6 +35,9 @@ int64_t runtime_deadline(struct neap *rt, double seconds);
 /* A time of the loop's clock, in seconds, as nanoseconds; before its start is 0. */
 int64_t runtime_time(double seconds);
 
+/* Nanoseconds as milliseconds, rounded up: never early. */
+static inline int64_t clock_ms(int64_t ns) { return ns / 1000000 + (ns % 1000000 > 0); }
+
 /* The argument at [index], a number of seconds; raises a bad argument if it is none, or NaN. */
 double runtime_check_seconds(lua_State *L, int index);
 
@@ -46,6 +49,10 @@ static inline void timer_init(struct timer *timer, void (*fire)(struct neap *, s
   timer->node.index = HEAP_ABSENT;
   timer->fire = fire;
 }
+
+/* The first deadline, or INT64_MAX; and the milliseconds until then: -1 if that is never, 0 in virtual time. */
+int64_t timer_first(struct neap *rt);
+int64_t timer_wait(struct neap *rt);
 
 /* Fires those that have passed. */
 void timer_fire_due(struct neap *rt);

@@ -20,15 +20,10 @@ static void on_timer(uv_timer_t *timer) {
   uv_stop(timer->loop);
 }
 
-/* Arms libuv's timer for the first deadline, never early: [limit_ms] is the longest wait. */
+/* Arms libuv's timer for the first deadline: [limit_ms] is the longest wait. */
 static void arm(struct neap *rt, uint64_t limit_ms) {
-  struct heap_node *node = heap_first(&rt->timers);
-  uint64_t ms = limit_ms;
-  if (node && !rt->clock.is_virtual) {
-    int64_t wait = node->key - runtime_now(rt);
-    uint64_t due = wait <= 0 ? 0 : ((uint64_t)wait + 999999) / 1000000;
-    if (due < ms) ms = due;
-  }
+  int64_t wait = rt->clock.is_virtual ? -1 : timer_wait(rt);
+  uint64_t ms = wait >= 0 && (uint64_t)wait < limit_ms ? (uint64_t)wait : limit_ms;
   if (ms == UINT64_MAX) return;
   uv_update_time(rt->loop);
   uv_timer_start(rt->uv_timer, on_timer, ms, 0);

@@ -78,9 +78,6 @@ __attribute__((flatten)) static void run_ready(struct neap *rt, int64_t deadline
 
 /* --- when nothing is ready --- */
 
-/* Rounded up: never early. */
-static int64_t to_ms(int64_t ns) { return (ns + 999999) / 1000000; }
-
 /* Someone waits until all others are blocked: for those time does not jump. The second poll is for what the first
  * has begun in libuv alone. */
 static void wait_until_blocked(struct neap *rt) {
@@ -90,7 +87,7 @@ static void wait_until_blocked(struct neap *rt) {
   if (left == 0) {
     blocked_wake(rt);
   } else {
-    poll_wait(rt, (uint64_t)to_ms(left));
+    poll_wait(rt, (uint64_t)clock_ms(left));
     if (!rt->poll_expired) blocked_restart(rt);
   }
 }
@@ -107,7 +104,7 @@ static void go_on(struct neap *rt) {
 /* Nothing is ready: waits for what comes next. Returns false if nothing ever can. */
 static bool wait_for_something(struct neap *rt) {
   if (blocked_is_awaited(&rt->blocked)) return wait_until_blocked(rt), true;
-  bool deadline = rt->timers.count > 0 && heap_first(&rt->timers)->key != NEVER;
+  bool deadline = timer_first(rt) != NEVER;
   bool io = uv_loop_alive(rt->loop);
   if (!deadline && !io) return port_deliver(rt); /* which may have come already */
   if (!rt->clock.is_virtual || !deadline) {
@@ -169,8 +166,7 @@ enum run_result runtime_run(struct neap *rt, struct future *until) {
 }
 
 static bool may_be_woken(struct neap *rt) {
-  struct heap_node *first = heap_first(&rt->timers);
-  return (first && first->key != NEVER) || blocked_is_awaited(&rt->blocked) || uv_loop_alive(rt->loop);
+  return timer_first(rt) != NEVER || blocked_is_awaited(&rt->blocked) || uv_loop_alive(rt->loop);
 }
 
 static enum run_result state_of(struct neap *rt) {
@@ -203,19 +199,10 @@ void runtime_turn(struct neap *rt) {
   runtime_leave(rt, false);
 }
 
-/* The same, were nobody waiting until all others are blocked. */
-static int64_t wait_for_deadline(struct neap *rt) {
-  struct heap_node *first = heap_first(&rt->timers);
-  if (!first || first->key == NEVER) return -1;
-  if (rt->clock.is_virtual) return 0;
-  int64_t wait = first->key - runtime_now(rt);
-  return wait <= 0 ? 0 : to_ms(wait);
-}
-
 int64_t runtime_wait(struct neap *rt) {
   if (rt->ready_head) return 0;
-  int64_t deadline = wait_for_deadline(rt);
+  int64_t deadline = timer_wait(rt);
   if (!blocked_is_awaited(&rt->blocked)) return deadline;
-  int64_t left = to_ms(blocked_left(rt, runtime_steps(rt)));
+  int64_t left = clock_ms(blocked_left(rt, runtime_steps(rt)));
   return deadline < 0 || rt->clock.is_virtual || left < deadline ? left : deadline;
 }
