@@ -873,6 +873,53 @@ static void deadlocked(void) {
   neap_free(neap);
 }
 
+/* --- runs on a host's loop --- */
+
+static void count(uv_check_t *check) { ++*(int *)check->data; }
+
+/* How often that loop goes round while a task sleeps. */
+static int rounds_of_a_sleep(neap_t *neap) {
+  int rounds = 0;
+  uv_check_t check;
+  uv_check_init(neap_loop(neap), &check);
+  check.data = &rounds;
+  uv_check_start(&check, count);
+  uv_unref((uv_handle_t *)&check);
+  CHECK(ends_with(neap, "require('neap').sleep(0.1)", NULL));
+  uv_close((uv_handle_t *)&check, NULL);
+  uv_run(neap_loop(neap), UV_RUN_NOWAIT);
+  return rounds;
+}
+
+/* Neither what was ready before, nor a deadline that did not keep the loop alive, keeps it busy. */
+static void waiting_on_a_hosts_loop(void) {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  neap_t *neap = neap_new(&(neap_config){.loop = &loop});
+  CHECK(rounds_of_a_sleep(neap) < 30);
+  CHECK(luaL_dostring(neap_state(neap), "require('neap').get_event_loop():call_later(60, print)") == LUA_OK);
+  uv_run(&loop, UV_RUN_NOWAIT);
+  CHECK(rounds_of_a_sleep(neap) < 30);
+  close_working(neap);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  CHECK(uv_loop_close(&loop) == 0);
+}
+
+/* What neap_call leaves asleep is run by the loop from there on. */
+static void left_to_a_hosts_loop(void) {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  neap_t *neap = neap_new(&(neap_config){.loop = &loop});
+  CHECK(ends_with(neap, "local neap = require('neap') "
+                        "neap.create_task(function() neap.sleep(0.02) woken = true end) neap.sleep(0.01)", NULL));
+  uv_run(&loop, UV_RUN_DEFAULT);
+  CHECK(lua_getglobal(neap_state(neap), "woken") == LUA_TBOOLEAN);
+  lua_settop(neap_state(neap), 0);
+  close_working(neap);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  CHECK(uv_loop_close(&loop) == 0);
+}
+
 /* --- the command --- */
 
 static const struct mistake {
@@ -917,6 +964,8 @@ static const struct mistake {
     {"errors of all types", errors_of_all_types},
     {"values on the stack", values_on_the_stack},
     {"deadlocked", deadlocked},
+    {"waiting on a host's loop", waiting_on_a_hosts_loop},
+    {"left to a host's loop", left_to_a_hosts_loop},
     {NULL, NULL},
 };
 

@@ -27,7 +27,10 @@ static void arm(struct neap *rt, int64_t ms) {
 
 static void before_poll(uv_prepare_t *prepare) {
   struct neap *rt = prepare->data;
-  if (rt->running) return; /* by neap_run, which polls for itself */
+  if (rt->running) { /* by neap_run, which polls for itself, and waits */
+    uv_idle_stop(&rt->driver->idle);
+    return;
+  }
   uv_update_time(rt->loop);
   int64_t ms = runtime_wait(rt);
   uv_timer_stop(rt->uv_timer);

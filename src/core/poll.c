@@ -20,12 +20,14 @@ static void on_timer(uv_timer_t *timer) {
   uv_stop(timer->loop);
 }
 
-/* Arms libuv's timer for the first deadline: [limit_ms] is the longest wait. */
+/* Arms libuv's timer for the first deadline: [limit_ms] is the longest wait. On a host's loop the driver may have
+ * unreferenced it, and the loop would not wait. */
 static void arm(struct neap *rt, uint64_t limit_ms) {
   int64_t wait = rt->clock.is_virtual ? -1 : timer_wait(rt);
   uint64_t ms = wait >= 0 && (uint64_t)wait < limit_ms ? (uint64_t)wait : limit_ms;
   if (ms == UINT64_MAX) return;
   uv_update_time(rt->loop);
+  uv_ref((uv_handle_t *)rt->uv_timer);
   uv_timer_start(rt->uv_timer, on_timer, ms, 0);
 }
 

@@ -135,8 +135,10 @@ static bool is_over(struct neap *rt, struct future *until) {
   return until ? future_done(until) : rt->task_count == 0 && rt->untold == 0;
 }
 
+/* A host's loop that is run next has to look at what is left: until then it knows of no deadline. */
 static enum run_result leave(struct neap *rt, bool was_running, enum run_result result) {
   runtime_leave(rt, was_running);
+  if (rt->asleep && (rt->ready_head || rt->task_count > 0)) driver_wake(rt);
   return result;
 }
 
