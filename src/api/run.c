@@ -125,9 +125,7 @@ void neap_cancel(neap_task *task) {
 
 void neap_cancel_all(neap_t *neap) {
   struct neap *rt = host_check(neap, "neap_cancel_all");
-  if (!rt) return;
-  list_each(node, &rt->tasks)
-    task_cancel_quietly(rt, container_of(node, struct task, link));
+  if (rt) task_cancel_all(rt);
 }
 
 /* --- calling --- */

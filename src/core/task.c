@@ -289,6 +289,10 @@ bool task_cancel_quietly(struct neap *rt, struct task *task) {
   return true;
 }
 
+void task_cancel_all(struct neap *rt) {
+  list_each(node, &rt->tasks) task_cancel_quietly(rt, container_of(node, struct task, link));
+}
+
 static void unqueue(struct neap *rt, struct runnable *runnable) {
   struct runnable **link = &rt->ready_head, *before = NULL;
   if (!runnable->queued) return;

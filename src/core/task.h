@@ -63,6 +63,9 @@ void task_wake(struct neap *rt, struct task *task, enum wake why);
 /* Asks the task to end. Returns false if it has ended. Cannot raise. */
 bool task_cancel_quietly(struct neap *rt, struct task *task);
 
+/* The same for all there are. */
+void task_cancel_all(struct neap *rt);
+
 /* Only counts the request. */
 static inline void task_request_cancel(struct task *task) {
   if (task->requests < UINT16_MAX) task->requests++;

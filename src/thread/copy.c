@@ -684,6 +684,17 @@ int message_take(lua_State *L, struct message *message) {
   return lua_gettop(L) - top;
 }
 
+static int call_returned(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  return lua_gettop(L);
+}
+
+int message_call(lua_State *L, struct message *message) {
+  int values = message_take(L, message);
+  lua_callk(L, values - 1, LUA_MULTRET, 0, call_returned);
+  return call_returned(L, LUA_OK, 0);
+}
+
 /* --- opening --- */
 
 void copy_register(lua_State *L, enum object_kind object_kind, const struct copy_kind *kind) {

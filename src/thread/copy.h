@@ -72,6 +72,9 @@ int message_push(lua_State *L, const struct message *message);
 /* The same, and frees the message, whatever happens. */
 int message_take(lua_State *L, struct message *message);
 
+/* On an empty stack, to be returned: calls the function that the message begins with, with the values behind it. */
+int message_call(lua_State *L, struct message *message);
+
 /* The message has no part in [object] any more: that has the message itself, and lives as long. */
 void message_weaken(struct message *message, const void *object);
 

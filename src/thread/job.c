@@ -76,19 +76,13 @@ static void finish(struct neap *rt, struct job *job) {
   release(job);
 }
 
-/* (job): function and arguments come by the message; returns what the function does. */
-static int body_returned(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
-  return lua_gettop(L) - 1;
-}
-
+/* (job): returns what the function does. */
 static int body(lua_State *L) {
   struct job *job = lua_touserdata(L, 1);
-  struct message *call = job->call;
+  struct message *message = job->call;
   job->call = NULL;
-  int values = message_take(L, call);
-  lua_callk(L, values - 1, LUA_MULTRET, 0, body_returned);
-  return body_returned(L, LUA_OK, 0);
+  lua_settop(L, 0);
+  return message_call(L, message);
 }
 
 /* (job): its task has ended. */

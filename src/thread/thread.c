@@ -120,10 +120,6 @@ struct stop {
   enum thread_stop how;
 };
 
-static void cancel_all(struct neap *rt) {
-  list_each(node, &rt->tasks) task_cancel_quietly(rt, container_of(node, struct task, link));
-}
-
 static void stop_here(struct neap *rt, const struct stop *stop) {
   struct op *forever = rt->forever;
   if (stop->how == STOP_KILL) {
@@ -133,7 +129,7 @@ static void stop_here(struct neap *rt, const struct stop *stop) {
     rt->forever = NULL;
     op_complete(rt, forever, 0);
   } else {
-    cancel_all(rt);
+    task_cancel_all(rt);
   }
 }
 
@@ -155,19 +151,13 @@ bool thread_stop(struct thread *thread, enum thread_stop how) {
 
 /* --- its life, in its own thread --- */
 
-/* (thread): function and arguments come by the message; returns what the function does. */
-static int body_returned(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
-  return lua_gettop(L) - 1;
-}
-
+/* (thread): returns what the function does. */
 static int body(lua_State *L) {
   struct thread *thread = lua_touserdata(L, 1);
-  struct message *start = thread->start;
+  struct message *message = thread->start;
   thread->start = NULL;
-  int values = message_take(L, start);
-  lua_callk(L, values - 1, LUA_MULTRET, 0, body_returned);
-  return body_returned(L, LUA_OK, 0);
+  lua_settop(L, 0);
+  return message_call(L, message);
 }
 
 /* The settings are package.path, package.cpath and arg. */
@@ -212,7 +202,7 @@ static bool is_over(struct neap *rt, struct thread *thread) { return rt->exiting
 static void finish_tasks(struct neap *rt, struct thread *thread) {
   while (!list_empty(&rt->tasks) && !is_over(rt, thread)) {
     struct task *first = container_of(rt->tasks.next, struct task, link);
-    cancel_all(rt);
+    task_cancel_all(rt);
     if (!lua_checkstack(rt->L, 4)) return;
     task_push(rt->L, first);
     enum run_result result = runtime_run(rt, &first->future);
