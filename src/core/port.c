@@ -77,7 +77,7 @@ bool port_deliver(struct neap *rt) {
 static void on_posts(uv_poll_t *poll, int status, int events) {
   (void)status, (void)events;
   struct neap_port *port = poll->data;
-  char bytes[16]; /* there are two at most */
+  char bytes[16]; /* one for each waker; what is left wakes it again */
   (void)!read(port->pipe[0], bytes, sizeof bytes);
   (void)port_deliver(port->rt);
 }
