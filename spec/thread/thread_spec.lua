@@ -179,6 +179,22 @@ describe("a thread", function()
     assert.equal(7, result.status)
   end)
 
+  it("exits the program from a thread that a thread waits for, whatever that learns first", function()
+    for _ = 1, 10 do
+      local result = run [[
+        local neap = require "neap"
+        neap.thread(function()
+          local child = neap.thread(function() os.exit(7) end)
+          while child:is_alive() do end -- so that its end is known before this loop is told of it
+          child:join()
+        end)
+        neap.sleep(60)
+      ]]
+      assert.equal("", result.stderr)
+      assert.equal(7, result.status)
+    end
+  end)
+
   it("may start threads itself", function()
     local t <const> = thread(function()
       local child <const> = neap.thread(function() return neap.parent_thread().name end)
@@ -506,12 +522,14 @@ describe("to_thread", function()
 
   it("cancels the function at its next await", function()
     local log <const> = neap.Channel()
-    raises("time limit", neap.wait_for, function()
-      neap.to_thread(function()
-        local held <close> = setmetatable({}, { __close = function() log:send_nowait "closed" end })
-        neap.sleep(60)
-      end)
-    end, 0.05)
+    local call <const> = neap.create_task(neap.to_thread, function()
+      local held <close> = setmetatable({}, { __close = function() log:send_nowait "closed" end })
+      log:send_nowait "begun"
+      neap.sleep(60)
+    end)
+    log:receive()
+    call:cancel()
+    raises("was cancelled", call.await, call)
     assert.equal("closed", log:receive())
   end)
 

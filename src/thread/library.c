@@ -149,11 +149,16 @@ void thread_report(struct neap *rt, struct thread *thread) {
 }
 
 static void pass_exit_on(struct neap *rt, struct thread *thread) {
-  rt->reported += thread->reported;
   if (!thread->exiting || rt->exiting) return;
   rt->exiting = true;
   rt->exit_code = thread->exit_code;
   rt->stop = true;
+}
+
+static void run_exited(struct neap *rt, struct post *post) {
+  struct thread *thread = container_of(post, struct thread, exited);
+  if (rt) pass_exit_on(rt, thread);
+  thread_release(thread);
 }
 
 static void run_ended(struct neap *rt, struct post *post) {
@@ -163,7 +168,7 @@ static void run_ended(struct neap *rt, struct post *post) {
     list_remove(&thread->link);
     port_unexpect(rt);
     if (thread->watch) op_complete(rt, thread->watch, 0);
-    pass_exit_on(rt, thread);
+    rt->reported += thread->reported;
     if (thread->outcome.kind == OUTCOME_FAILED && !atomic_load(&thread->retrieved)) {
       lua_pushcfunction(rt->L, protected_keep_failure);
       lua_pushlightuserdata(rt->L, thread);
@@ -214,6 +219,8 @@ static struct crossing *begin_join(lua_State *L, struct thread *thread) {
     crossing_expect(crossing);
   else
     crossing_give_early(crossing, 0);
+  bool is_child = thread->parent_port == crossing->port;
+  if (!waits && is_child) pass_exit_on(crossing->rt, thread); /* that may still be on its way */
   return crossing;
 }
 
@@ -345,6 +352,7 @@ static void prepare(lua_State *L, struct neap *rt, struct thread *thread, int fi
   thread->prepare = rt->prepare;
   thread->ignore_environment = is_ignoring_environment(L);
   thread->ended.run = run_ended;
+  thread->exited.run = run_exited;
   snprintf(thread->name, sizeof thread->name, "Thread-%u", ++room->started);
   thread->settings = copy_settings(L);
   thread->start = message_new(L, first, &names);

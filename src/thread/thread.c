@@ -235,6 +235,13 @@ static void run_tasks(lua_State *L, struct neap *rt, struct thread *thread) {
   report_failures(L, rt, thread);
 }
 
+/* Before anybody learns that what he waits for will not come: the program does not go on with that. */
+static void tell_exit(struct thread *thread) {
+  if (!thread->exiting) return;
+  thread_hold(thread);
+  if (!port_post(thread->parent_port, &thread->exited)) thread_release(thread);
+}
+
 static void run(struct thread *thread, lua_State *L) {
   struct neap *rt = runtime_get(L);
   lua_pushcfunction(L, protected_begin);
@@ -242,6 +249,7 @@ static void run(struct thread *thread, lua_State *L) {
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) {
     thread_open_port(thread, rt->port);
     run_tasks(L, rt, thread);
+    tell_exit(thread);
   } else {
     outcome_keep_error(L, &thread->outcome, "thread");
   }

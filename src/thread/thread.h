@@ -42,7 +42,7 @@ struct thread {
 
   uv_thread_t id;          /* these are the parent's: */
   struct list link;        /* among its children, until it was joined */
-  struct post ended;       /* tells the parent */
+  struct post exited, ended; /* tell the parent: os.exit was called in it; it is over */
   struct op *watch;        /* of the task that stands for it there */
 
   uv_mutex_t lock;         /* of what follows */
