@@ -287,7 +287,7 @@ static void refuse(struct writer *w, int index) {
   copy_path_push_kind(L, index);
   struct copy_frame frame = {w->objects + 1, w->values, w->objects, w->message->objects};
   copy_path_push(L, &w->place, &frame, w->names);
-  luaL_error(L, "%s: cannot copy %s%s", w->names->call, lua_tostring(L, -2), lua_tostring(L, -1));
+  error_misuse(L, "%s: cannot copy %s%s", w->names->call, lua_tostring(L, -2), lua_tostring(L, -1));
 }
 
 static void write_object(struct writer *w, int index) {
