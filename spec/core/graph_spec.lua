@@ -244,7 +244,7 @@ describe("a call graph", function()
         local ok, message = pcall(function() neap[name](wrong) end)
         assert.is_false(ok)
         assert.equal(("%s:%d: bad argument #1 to 'capture_call_graph' (task or future expected, got %s)")
-          :format(FILE, line, type(wrong)), message)
+          :format(FILE, line, type(wrong) == "userdata" and "neap.Loop" or type(wrong)), message)
       end
     end
     local message
