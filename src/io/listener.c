@@ -87,7 +87,7 @@ static int watch_socket(struct listener *l, int fd) {
   }
   watch->fd = fd;
   watch->listener = l;
-  watch->resource.close = close_resource;
+  watch->resource = (struct resource){.close = close_resource};
   list_append(&l->rt->resources, &watch->resource.link);
   l->watch = watch;
   return 0;
