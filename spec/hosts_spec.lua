@@ -1,6 +1,7 @@
 -- Hosts in C. The examples say in their last lines how they are run and what they print; the others are in
 -- spec/hosts, and say what they do.
 local program = require "spec.support.program"
+local stream = require "spec.support.stream"
 
 local directory <const> = program.neap:gsub("[^/]*$", "hosts/")
 local preset <const> = os.getenv "NEAP_PRESET" or "release"
@@ -61,6 +62,7 @@ describe("a busy host whose runtime is freed has nothing left:", function()
   for _, file in ipairs(lines_of "ls spec/hosts/cut/*.lua") do
     local name = file:match "([^/]*)%.lua$"
     it(name, function()
+      if name == "names" and not stream.has_localhost() then return pending "localhost is not known here" end
       local every = name == "threads" and step * 5 or step
       local cuts = (TURNS // every + 1) * MODES
       local result = program.run { directory .. "cut", name, tostring(every) }

@@ -2,6 +2,7 @@
 local escapes = require "spec.support.escapes"
 local neap = require "neap"
 local program = require "spec.support.program"
+local stream = require "spec.support.stream"
 
 local host = program.neap:gsub("[^/]*$", "limited_host")
 local SECONDS_MOST <const> = 10 -- which is for a machine that has much else to do
@@ -45,7 +46,11 @@ end
 local function try_all(class, rows)
   for _, row in ipairs(rows) do
     local name, options, script, expected = table.unpack(row)
-    it(class .. ": " .. name, function() assert_ends(expected, "--restricted " .. options, script) end)
+    it(class .. ": " .. name, function()
+      local needs_name = expected:find "ECONNREFUSED" and script:find "localhost"
+      if needs_name and not stream.has_localhost() then return pending "localhost is not known here" end
+      assert_ends(expected, "--restricted " .. options, script)
+    end)
   end
 end
 
