@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Lies before each block, which keeps malloc's alignment. */
 struct header {
@@ -52,16 +53,9 @@ void *memory_alloc(struct memory *memory, size_t size) {
 }
 
 void *memory_calloc(struct memory *memory, size_t count, size_t size) {
-  if (size > 0 && count > (SIZE_MAX - sizeof(struct header)) / size) return NULL;
-  size = count * size + sizeof(struct header);
-  if (!memory_charge(memory, size)) return NULL;
-  struct header *header = calloc(1, size);
-  if (!header) {
-    memory_discharge(memory, size);
-    return NULL;
-  }
-  memory->blocks++;
-  return begin_block(memory, header, size);
+  if (size > 0 && count > SIZE_MAX / size) return NULL;
+  void *block = memory_alloc(memory, count * size);
+  return block ? memset(block, 0, count * size) : NULL;
 }
 
 void *memory_realloc(struct memory *memory, void *block, size_t size) {
