@@ -191,15 +191,19 @@ static void drop_ready(struct neap *rt) {
   rt->ready_head = rt->ready_tail = NULL;
 }
 
-void port_close(struct neap *rt) {
-  struct neap_port *port = rt->port;
+/* The loop lets go of the pipe before a waker may close it. Returns whether there is no waker. */
+static bool close_poll(struct neap_port *port) {
   uv_mutex_lock(&port->lock);
-  uv_poll_t *poll = port->poll;
+  uv_close((uv_handle_t *)port->poll, on_closed);
   port->poll = NULL;
   bool last = port->wakers == 0;
   uv_mutex_unlock(&port->lock);
-  uv_close((uv_handle_t *)poll, on_closed);
-  if (last) close_pipe(port);
+  return last;
+}
+
+void port_close(struct neap *rt) {
+  struct neap_port *port = rt->port;
+  if (close_poll(port)) close_pipe(port);
   for (struct post *next, *post = take_posts(port); post; post = next) {
     next = after(post);
     post->run(NULL, post);
