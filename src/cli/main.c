@@ -31,10 +31,11 @@ struct command {
 /* --- signals --- */
 
 static volatile sig_atomic_t signal_received;
-static uv_async_t signal_wakeup;
+static uv_async_t signal_wakeup; /* open while [watching] */
+static volatile sig_atomic_t watching;
 
 static void on_signal(int number) {
-  if (signal_received) {
+  if (signal_received || !watching) {
     signal(number, SIG_DFL);
     raise(number);
     return;
@@ -52,6 +53,7 @@ static void watch_signals(neap_t *neap) {
   if (uv_async_init(neap_loop(neap), &signal_wakeup, on_wakeup)) return;
   signal_wakeup.data = neap;
   uv_unref((uv_handle_t *)&signal_wakeup);
+  watching = true;
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
 }
@@ -72,7 +74,9 @@ static void guard_sigpipe(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* A script that still listens to them gives them back to [on_signal] when it is freed. */
 static void unwatch_signals(void) {
+  watching = false;
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
   uv_close((uv_handle_t *)&signal_wakeup, NULL);

@@ -9,6 +9,7 @@
 #include "io/listener.h"
 #include "io/readable.h"
 #include "io/reader.h"
+#include "io/signal.h"
 #include "io/slab.h"
 #include "io/stream.h"
 #include "io/tcp.h"
@@ -101,6 +102,7 @@ int io_open(lua_State *L, struct neap *rt) {
   stream_open(L, rt);
   tcp_open(L, rt);
   listener_open(L, rt);
+  signal_open(L, rt);
   census_open(L, rt);
   runtime_push(L);
   lua_pushcclosure(L, l_wait_readable, 1);
