@@ -1,8 +1,8 @@
 --- Editing a line, or several, on a terminal: keys in, drawings out. It reads and writes nothing itself, and waits for
 --- nothing, so that a key that has come in part holds up nobody.
 ---
---- The text is a string of bytes; the cursor stands behind the first `at` of them. What is not UTF-8 is kept, and shown
---- as a question mark in reverse.
+--- The text is a string of bytes; the cursor stands behind the first `at` of them. What is not UTF-8 is kept, and
+--- shown as a question mark in reverse.
 local width_of = require "neap.char_width"
 
 local Editor = { __name = "neap.Editor" }
@@ -48,9 +48,13 @@ local function is_inner(text, at) -- within a character
   return byte ~= nil and byte >= 0x80 and byte < 0xC0
 end
 
+local function length_after(byte) -- of a character that begins with it
+  return byte < 0xC2 and 1 or byte < 0xE0 and 2 or byte < 0xF0 and 3 or byte < 0xF5 and 4 or 1
+end
+
 local function length_at(text, at) -- of the character behind `at`; what is no UTF-8 is one byte each
   local byte = text:byte(at + 1)
-  local length = not byte and 0 or byte < 0xC2 and 1 or byte < 0xE0 and 2 or byte < 0xF0 and 3 or byte < 0xF5 and 4 or 1
+  local length = byte and length_after(byte) or 0
   if length > 1 and not utf8.len(text:sub(at + 1, at + length)) then return 1 end
   return length
 end
@@ -284,14 +288,15 @@ end
 function Editor:next_key()
   local bytes = self.bytes
   if bytes == "" then return nil end
-  local key = bytes:match "^\27%[[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]" or bytes:match "^\27O." or bytes:match "^\27[^%[O]"
+  local key = bytes:match "^\27%[[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]" or bytes:match "^\27O."
+    or bytes:match "^\27[^%[O]"
   if not key then
     if bytes:byte() == 27 then
       if #bytes < 32 then return nil end -- no key is that long
       key = "\27"
     else
       local byte = bytes:byte()
-      local length = byte < 0xC2 and 1 or byte < 0xE0 and 2 or byte < 0xF0 and 3 or byte < 0xF5 and 4 or 1
+      local length = length_after(byte)
       if #bytes < length and not bytes:find("[^\x80-\xBF]", 2) then return nil end
       key = bytes:sub(1, length_at(bytes, 0))
     end

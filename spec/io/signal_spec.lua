@@ -216,9 +216,9 @@ describe("a thread", function()
     local listener <close> = signal.listen("SIGUSR1", "SIGUSR2")
     local thread = neap.thread(function(pid)
       local inner = require "neap"
-      local listener <close> = inner.signal.listen "SIGUSR1"
+      local mine <close> = inner.signal.listen "SIGUSR1"
       inner.signal.send(pid, "SIGUSR2")
-      return listener:next()
+      return mine:next()
     end, process.pid)
     assert.equal("SIGUSR2", listener:next())
     send "SIGUSR1"
