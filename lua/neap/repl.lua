@@ -39,6 +39,12 @@ local function is_complete(code)
   return chunk ~= nil or not is_incomplete(message)
 end
 
+--- Also where only an expression goes on: "1 +".
+local function may_end(code)
+  local _, message = load("return " .. code, "=stdin", "t")
+  return is_complete(code) and not (message and is_incomplete(message) and not compile(code))
+end
+
 -- --- lines as they come ---
 
 local plain = {}
@@ -48,6 +54,7 @@ function plain.read_line(first)
   io.stdout:write(prompt(first))
   io.stdout:flush()
   core.wait_readable(STDIN)
+  terminal.block()
   return io.stdin:read "l"
 end
 
@@ -174,7 +181,7 @@ local function start_editing()
   local neap = package.loaded.neap
   local line = editor {
     history = texts,
-    is_complete = is_complete,
+    is_complete = may_end,
     complete = function(text, at) return completion(globals, package.loaded.neap or neap, text, at) end,
   }
   return function()
