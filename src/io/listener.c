@@ -17,7 +17,7 @@
 #include "io/lookup.h"
 #include "io/socket.h"
 #include "io/stream.h"
-#include "io/transport.h"
+#include "io/transport_uv.h"
 
 enum { BACKLOG = 128, PORT_TRIES = 16 };
 
@@ -137,8 +137,9 @@ static int push_accepted(lua_State *L, struct neap *rt, struct listener *l) {
   int status = limits_handle(rt);
   if (status < 0) return push_failure(L, l, status); /* the connection waits */
   struct stream *s = stream_new(L, rt, l->limit);
-  struct transport *t = transport_new(rt, io_slab(L), l->nodelay);
+  struct transport *t = transport_tcp(rt, io_slab(L));
   if (!t) return push_failure(L, l, UV_ENOMEM);
+  transport_set_tcp(t, l->nodelay, 0);
   l->accepted = UV_EAGAIN;
   stream_attach(s, t);
   status = transport_open(t, fd);

@@ -14,7 +14,7 @@
 #include "io/io.h"
 #include "io/lookup.h"
 #include "io/stream.h"
-#include "io/transport.h"
+#include "io/transport_uv.h"
 
 /* Where the arguments of open_connection lie. */
 enum { ARG_HOST = 1, ARG_PORT, ARG_OPTIONS };
@@ -38,8 +38,9 @@ static int begin_attempt(struct connect_op *op, const union address *address) {
   int status = limits_address(op->rt, &address->any, false);
   if (status == 0) status = limits_handle(op->rt);
   if (status < 0) return status;
-  op->transport = transport_new(op->rt, op->slab, op->nodelay);
+  op->transport = transport_tcp(op->rt, op->slab);
   if (!op->transport) return UV_ENOMEM;
+  transport_set_tcp(op->transport, op->nodelay, 0);
   return transport_connect(op->transport, address, op->has_local ? &op->local : NULL, connected,
                            op);
 }
