@@ -58,12 +58,11 @@ struct addresses *addresses_from(struct memory *memory, const struct addrinfo *f
   for (const struct addrinfo *info = found; info; info = info->ai_next) count += is_internet(info);
   struct addresses *addresses = addresses_new(memory, count);
   if (!addresses) return NULL;
-  struct attempt *attempt = addresses->list;
+  union address *address = addresses->list;
   for (const struct addrinfo *info = found; info; info = info->ai_next) {
     if (!is_internet(info)) continue;
-    memcpy(&attempt->address, info->ai_addr, info->ai_addrlen);
-    address_set_port(&attempt->address, port);
-    attempt++;
+    memcpy(address, info->ai_addr, info->ai_addrlen);
+    address_set_port(address++, port);
   }
   return addresses;
 }

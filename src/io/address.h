@@ -17,13 +17,9 @@ union address {
 
 enum { HOST_MAX = INET6_ADDRSTRLEN, ADDRESS_MAX = HOST_MAX + 8 };
 
-/* Several to be tried one after another, and what came of each. */
 struct addresses {
   int count;
-  struct attempt {
-    union address address;
-    int status;
-  } list[];
+  union address list[];
 };
 
 /* Reads a numeric address. */

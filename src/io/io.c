@@ -13,6 +13,9 @@
 #include "io/stream.h"
 #include "io/tcp.h"
 
+/* What the kernel takes, and what true stands for. */
+enum { KEEPALIVE_S = 60, KEEPALIVE_MOST_S = 32767 };
+
 /* Registry key of the userdata that holds the slab. */
 static const char slab_key;
 
@@ -83,6 +86,27 @@ int io_option_integer(lua_State *L, int index, const char *name, int otherwise) 
     luaL_argerror(L, index, lua_pushfstring(L, "the option '%s' is not a positive integer", name));
   lua_pop(L, 1);
   return (int)value;
+}
+
+double io_option_seconds(lua_State *L, int index, const char *name, double otherwise) {
+  if (!push_option(L, index, name)) return otherwise;
+  int is_number;
+  double seconds = lua_tonumberx(L, -1, &is_number);
+  if (!is_number || !(seconds >= 0))
+    luaL_argerror(L, index, lua_pushfstring(L, "the option '%s' is not a number of seconds", name));
+  lua_pop(L, 1);
+  return seconds;
+}
+
+int io_option_keepalive(lua_State *L, int index) {
+  if (!push_option(L, index, "keepalive")) return 0;
+  bool is_boolean = lua_isboolean(L, -1), value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  if (is_boolean) return value ? KEEPALIVE_S : 0;
+  double seconds = io_option_seconds(L, index, "keepalive", 0);
+  luaL_argcheck(L, seconds >= 1 && seconds <= KEEPALIVE_MOST_S, index,
+                "the option 'keepalive' is not a number of seconds from 1 to 32767");
+  return (int)seconds;
 }
 
 size_t io_option_limit(lua_State *L, int index) {

@@ -221,7 +221,7 @@ struct listen_op {
 };
 
 static const union address *address_at(const struct addresses *addresses, int i) {
-  return &addresses->list[i].address;
+  return &addresses->list[i];
 }
 
 /* Pushes a listener, or returns a code of libuv. */
@@ -263,7 +263,7 @@ static int listen_on_all(lua_State *L, struct listen_op *op, int port, int *fail
   lua_createtable(L, addresses->count, 0);
   for (int i = 0; i < addresses->count; i++) {
     lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
-    address_set_port(&addresses->list[i].address, port);
+    address_set_port(&addresses->list[i], port);
     int status = listen_on(L, op->rt, address_at(addresses, i), backlog);
     if (status == 0) {
       port = address_port(&((struct listener *)lua_touserdata(L, -1))->address);
@@ -355,8 +355,8 @@ static int begin_numeric(struct listen_op *op, const union address *first,
                          const union address *second) {
   op->addresses = addresses_new(op->rt->memory, second ? 2 : 1);
   if (!op->addresses) return UV_ENOMEM;
-  op->addresses->list[0].address = *first;
-  if (second) op->addresses->list[1].address = *second;
+  op->addresses->list[0] = *first;
+  if (second) op->addresses->list[1] = *second;
   op_complete(op->rt, &op->op, 0);
   return 0;
 }
