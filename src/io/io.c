@@ -6,12 +6,14 @@
 
 #include "core/runtime.h"
 #include "io/census.h"
+#include "io/listen.h"
 #include "io/listener.h"
 #include "io/readable.h"
 #include "io/reader.h"
 #include "io/slab.h"
 #include "io/stream.h"
 #include "io/tcp.h"
+#include "io/unix.h"
 
 /* What the kernel takes, and what true stands for. */
 enum { KEEPALIVE_S = 60, KEEPALIVE_MOST_S = 32767 };
@@ -124,7 +126,9 @@ int io_open(lua_State *L, struct neap *rt) {
   make_slab(L, rt);
   stream_open(L, rt);
   tcp_open(L, rt);
+  unix_open(L, rt);
   listener_open(L, rt);
+  listen_open(L, rt);
   census_open(L, rt);
   runtime_push(L);
   lua_pushcclosure(L, l_wait_readable, 1);
