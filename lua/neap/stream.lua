@@ -27,7 +27,7 @@ local core = require "neap.core"
 ---@field nodelay boolean? send small writes at once (true)
 ---@field keepalive number|boolean? seconds of silence before the connection is tested (true: 60); none
 ---@field local_addr { [1]: string, [2]: integer? }? numeric host and port to connect from
----@field happy_eyeballs_delay number? the head start of each address on the next, in seconds (0.25); math.huge: one after another
+---@field happy_eyeballs_delay number? the head start of each address on the next, in seconds (0.25; math.huge: none is)
 
 ---@class neap.UnixConnectionOptions
 ---@field limit integer? bytes of a line (65536)
