@@ -32,7 +32,7 @@ local NEAP <const> = {
   "gather", "wait", "as_completed", "wait_for", "shield", "move_on_after",
   "ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION",
   "Lock", "Semaphore", "BoundedSemaphore", "Event", "Condition", "Barrier", "Queue", "LifoQueue", "PriorityQueue",
-  "ContextVar", "copy_context", "open_connection", "start_server",
+  "ContextVar", "copy_context", "open_connection", "start_server", "getaddrinfo", "getnameinfo",
   "format_call_graph", "capture_call_graph", "task_table",
   "Error", "CancelledError", "TimeoutError", "InvalidStateError", "DeadlockError", "OSError", "IncompleteReadError",
   "LimitOverrunError", "QueueEmpty", "QueueFull", "QueueShutDown", "BrokenBarrierError", "LimitError",
