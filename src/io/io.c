@@ -6,6 +6,7 @@
 
 #include "core/runtime.h"
 #include "io/census.h"
+#include "io/datagram.h"
 #include "io/listener.h"
 #include "io/names.h"
 #include "io/readable.h"
@@ -127,6 +128,7 @@ int io_open(lua_State *L, struct neap *rt) {
   tcp_open(L, rt);
   listener_open(L, rt);
   names_open(L, rt);
+  datagram_open(L, rt);
   census_open(L, rt);
   runtime_push(L);
   lua_pushcclosure(L, l_wait_readable, 1);
