@@ -29,7 +29,7 @@ local NEAP <const> = {
   "Future", "await", "sleep", "create_task", "current_task", "all_tasks", "ensure_future", "isfuture",
   "get_running_loop", "get_event_loop", "new_event_loop", "set_event_loop", "run", "Runner",
   "timeout", "timeout_at", "shielded", "CancelScope", "TaskGroup",
-  "gather", "wait", "as_completed", "wait_for", "shield", "move_on_after",
+  "gather", "wait", "as_completed", "wait_for", "shield", "move_on_after", "interval",
   "ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION",
   "Lock", "Semaphore", "BoundedSemaphore", "Event", "Condition", "Barrier", "Queue", "LifoQueue", "PriorityQueue",
   "ContextVar", "copy_context", "open_connection", "start_server", "open_datagram_socket", "getaddrinfo",
