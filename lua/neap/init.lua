@@ -18,7 +18,9 @@ for _, name in ipairs(public) do
   neap[name] = assert(core[name], name)
 end
 
-for _, module in ipairs { "run", "tasks", "group", "locks", "graph", "context", "stream", "server", "thread" } do
+for _, module in ipairs {
+  "run", "tasks", "group", "locks", "graph", "context", "stream", "server", "thread", "names", "datagram", "interval",
+} do
   for name, value in pairs(require("neap." .. module)) do
     neap[name] = value
   end

@@ -7,7 +7,9 @@
 #include "core/runtime.h"
 #include "io/census.h"
 #include "io/listen.h"
+#include "io/datagram.h"
 #include "io/listener.h"
+#include "io/names.h"
 #include "io/readable.h"
 #include "io/reader.h"
 #include "io/slab.h"
@@ -129,6 +131,8 @@ int io_open(lua_State *L, struct neap *rt) {
   unix_open(L, rt);
   listener_open(L, rt);
   listen_open(L, rt);
+  names_open(L, rt);
+  datagram_open(L, rt);
   census_open(L, rt);
   runtime_push(L);
   lua_pushcclosure(L, l_wait_readable, 1);
