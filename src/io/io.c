@@ -6,6 +6,7 @@
 
 #include "core/runtime.h"
 #include "io/census.h"
+#include "io/fs.h"
 #include "io/listener.h"
 #include "io/readable.h"
 #include "io/reader.h"
@@ -101,6 +102,7 @@ int io_open(lua_State *L, struct neap *rt) {
   stream_open(L, rt);
   tcp_open(L, rt);
   listener_open(L, rt);
+  fs_open(L, rt);
   census_open(L, rt);
   runtime_push(L);
   lua_pushcclosure(L, l_wait_readable, 1);
