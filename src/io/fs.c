@@ -160,6 +160,6 @@ void fs_open(lua_State *L, struct neap *rt) {
   fs_stat_open(L, rt);
   fs_file_open(L, rt);
   fs_remove_open(L, rt);
-  (void)0;
-
+  fs_scandir_open(L, rt);
+  fs_watch_open(L, rt);
 }
