@@ -115,6 +115,13 @@ M.write_file = core.fs_write_file
 ---@type fun(path: string): neap.Directory?, neap.OSError?, any
 M.scandir = core.fs_scandir
 
+local function check_path(call, path)
+  if type(path) ~= "string" then check.bad_argument(call, 1, "string", path) end
+  if path:find("\0", 1, true) then
+    core.misuse(("bad argument #1 to '%s' (the path contains a zero byte)"):format(call))
+  end
+end
+
 -- --- walking ---
 
 -- A walk is a list of levels: folders that are being read, each in the one before. From so many on they are read whole
@@ -223,7 +230,7 @@ end
 local WALK_OPTIONS <const> = { follow = true, depth = true, on_error = true }
 
 local function check_walk(path, options)
-  if type(path) ~= "string" then check.bad_argument("walk", 1, "string", path) end
+  check_path("walk", path)
   if options == nil then return {} end
   if type(options) ~= "table" then check.bad_argument("walk", 2, "table", options) end
   check.options("walk", 2, options, WALK_OPTIONS)
@@ -325,6 +332,7 @@ local WATCH_OPTIONS <const> = { recursive = true }
 ---@param options neap.WatchOptions?
 ---@return neap.Watcher?, neap.OSError?, string?
 function M.watch(path, options)
+  check_path("watch", path)
   if options ~= nil then
     if type(options) ~= "table" then check.bad_argument("watch", 2, "table", options) end
     check.options("watch", 2, options, WATCH_OPTIONS)
