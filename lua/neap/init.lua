@@ -29,4 +29,12 @@ end
 
 neap._VERSION = core.version
 
-return neap
+--- Loaded when it is first used.
+local lazy <const> = { fs = true }
+
+return setmetatable(neap, { __index = function(_, name)
+  if not lazy[name] then return nil end
+  local module = require("neap." .. name)
+  rawset(neap, name, module)
+  return module
+end })

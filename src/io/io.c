@@ -8,6 +8,7 @@
 #include "io/census.h"
 #include "io/listen.h"
 #include "io/datagram.h"
+#include "io/fs.h"
 #include "io/listener.h"
 #include "io/names.h"
 #include "io/readable.h"
@@ -133,6 +134,7 @@ int io_open(lua_State *L, struct neap *rt) {
   listen_open(L, rt);
   names_open(L, rt);
   datagram_open(L, rt);
+  fs_open(L, rt);
   census_open(L, rt);
   runtime_push(L);
   lua_pushcclosure(L, l_wait_readable, 1);
