@@ -1,7 +1,8 @@
 /* Stands between a program and the C library (LD_PRELOAD): the k-th call of a function fails with a chosen errno, or
  * every call transfers a byte. Specs say which by neap_sysfaults, the module in sysfaults_module.c, or NEAP_FAULT does:
  *   connect:ECONNRESET:2   the second connect fails, in the whole program
- *   partial:1              reads and writes transfer 1 byte at most; between them, by turns, EINTR and EAGAIN
+ *   partial:1              reads and writes transfer 1 byte at most, after 2,000 of them on a descriptor odd counts, lest
+ *                          megabytes take minutes; between them, by turns, EINTR and EAGAIN
  * What a failed call would have done is not done, but for close, which always closes. */
 #include "sysfaults.h"
 
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,7 +33,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { NAMES_MAX = 128 };
+enum { NAMES_MAX = 128, FDS_MAX = 4096, SHORT_TRANSFERS = 2000, ODD_BYTES = 9973 };
 
 /* What is to fail. [lock] is held to change it, and by those who count. */
 static struct {
@@ -42,7 +44,8 @@ static struct {
   int k;            /* the call that fails */
   bool fired;
   struct sysfaults_count counts[NAMES_MAX];
-  size_t partial; /* bytes at a time; 0: all */
+  size_t partial;                   /* bytes at a time; 0: all */
+  atomic_uint transfers[FDS_MAX]; /* of each descriptor */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static struct sysfaults_count *count_of(const char *name) {
@@ -267,6 +270,7 @@ WRAP_OPEN(open)
 WRAP_OPEN(open64)
 
 static int close_and_fail(int fd) {
+  if (fd >= 0 && fd < FDS_MAX) atomic_store(&state.transfers[fd], 0);
   int error = fault("close");
   int status = CALL(close, fd);
   if (!error) return status;
@@ -292,6 +296,12 @@ static bool is_datagram(int fd) {
   return CALL(getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_STREAM;
 }
 
+/* Whether nothing more will come: libuv then takes a short read for the last one. */
+static bool is_hung_up(int fd) {
+  struct pollfd poller = {.fd = fd};
+  return CALL(poll, &poller, 1, 0) == 1 && poller.revents & POLLHUP;
+}
+
 /* Whether the call may be interrupted, and told to come again: others than libuv's would not. */
 static bool is_polled(int fd) {
   int flags = fcntl(fd, F_GETFL);
@@ -305,6 +315,12 @@ static int disturbance(int fd) {
   return calls % 4 ? EINTR : EAGAIN;
 }
 
+/* How many bytes may pass at most. */
+static size_t share(int fd) {
+  unsigned before = fd >= 0 && fd < FDS_MAX ? atomic_fetch_add(&state.transfers[fd], 1) : 0;
+  return before < SHORT_TRANSFERS ? state.partial : before * 7919 % ODD_BYTES + 1;
+}
+
 /* What happens before a transfer of *[size] bytes: the error that it fails with, or 0. */
 static int transfer(const char *name, int fd, size_t *size) {
   if (!state.partial) {
@@ -312,11 +328,13 @@ static int transfer(const char *name, int fd, size_t *size) {
     return is_own(fd) ? 0 : fault(name);
   }
   int saved = errno;
-  bool own = is_own(fd), whole = own || is_datagram(fd);
+  bool own = is_own(fd), whole = own || is_datagram(fd) || is_hung_up(fd);
   int error = own ? 0 : disturbance(fd);
   errno = saved;
-  if (!whole && *size > state.partial) *size = state.partial;
-  return error;
+  if (error || whole) return error;
+  size_t most = share(fd);
+  if (*size > most) *size = most;
+  return 0;
 }
 
 /* The first buffers, with [size] bytes in all. Returns how many they are. */
