@@ -9,11 +9,11 @@
 #include "io/datagram.h"
 #include "io/listener.h"
 #include "io/names.h"
-#include "io/readable.h"
 #include "io/reader.h"
 #include "io/slab.h"
 #include "io/stream.h"
 #include "io/tcp.h"
+#include "io/watcher.h"
 
 /* What the kernel takes, and what true stands for. */
 enum { KEEPALIVE_S = 60, KEEPALIVE_MOST_S = 32767 };
@@ -130,8 +130,6 @@ int io_open(lua_State *L, struct neap *rt) {
   names_open(L, rt);
   datagram_open(L, rt);
   census_open(L, rt);
-  runtime_push(L);
-  lua_pushcclosure(L, l_wait_readable, 1);
-  lua_setfield(L, -2, "wait_readable");
+  watcher_open(L, rt);
   return 0;
 }
