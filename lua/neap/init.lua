@@ -11,7 +11,7 @@ local public = {
   "Lock", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue", "PriorityQueue", "Channel",
   "Error", "CancelledError", "TimeoutError", "InvalidStateError", "DeadlockError", "OSError",
   "IncompleteReadError", "LimitOverrunError", "QueueEmpty", "QueueFull", "QueueShutDown", "BrokenBarrierError",
-  "LimitError",
+  "LimitError", "wait_readable", "wait_writable",
   "is", "install",
 }
 for _, name in ipairs(public) do

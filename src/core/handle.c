@@ -64,7 +64,7 @@ void handle_anchor(lua_State *L, struct neap *rt, struct handle *handle) {
 }
 
 static void let_go(lua_State *L, struct neap *rt, struct handle *handle) {
-  if (!handle->slot) return;
+  if (!handle->slot || handle->repeats) return;
   anchor_release(L, rt, handle->slot);
   handle->slot = 0;
 }
@@ -94,6 +94,14 @@ void handle_cancel(lua_State *L, struct neap *rt, struct handle *handle, int ind
     lua_setiuservalue(L, index, i);
   }
   if (!handle->runnable.queued) let_go(L, rt, handle);
+}
+
+void handle_retire(lua_State *L, struct neap *rt, struct handle *handle) {
+  handle->repeats = false;
+  anchor_push(L, rt, handle->slot);
+  handle_cancel(L, rt, handle, -1);
+  if (!handle->runnable.queued) let_go(L, rt, handle);
+  lua_pop(L, 1);
 }
 
 static int call(lua_State *L) {
@@ -131,7 +139,7 @@ void handle_run(struct neap *rt, struct handle *handle) {
   }
   bool has_contexts = rt->has_contexts;
   if (has_contexts) context_push(L, rt);
-  handle->state = HANDLE_CALLED;
+  if (!handle->repeats) handle->state = HANDLE_CALLED;
   lua_pushcfunction(L, report_keep_traceback);
   lua_pushcfunction(L, call);
   anchor_push(L, rt, handle->slot);

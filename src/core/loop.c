@@ -44,8 +44,7 @@ static struct loop *check_loop(lua_State *L) {
   return object_check(L, runtime_of(L), 1, OBJECT_LOOP);
 }
 
-/* The runtime of an open loop object at index 1; raises if it is closed. */
-static struct neap *check_open(lua_State *L, const char *call) {
+struct neap *loop_check_open(lua_State *L, const char *call) {
   struct neap *rt = runtime_of(L);
   struct loop *loop = check_loop(L);
   if (loop->closed || rt->closed) error_misuse(L, "%s: the loop is closed", call);
@@ -91,7 +90,7 @@ static struct future *to_future(lua_State *L, struct neap *rt, int index) {
 /* loop:run_until_complete(awaitable, ...): runs until it is done, and returns its values. In the
  * script's body it awaits; in any other task it raises. */
 static int l_run_until_complete(lua_State *L) {
-  struct neap *rt = check_open(L, "run_until_complete");
+  struct neap *rt = loop_check_open(L, "run_until_complete");
   bool awaits = in_body(L, rt, "run_until_complete");
   if (awaits) op_check(L, "run_until_complete"); /* before it makes a task */
   to_future(L, rt, 2);
@@ -140,7 +139,7 @@ static int await_stop(lua_State *L, struct neap *rt) {
 
 /* loop:run_forever(): runs until loop:stop(). Raises DeadlockError when nothing can happen any more. */
 static int l_run_forever(lua_State *L) {
-  struct neap *rt = check_open(L, "run_forever");
+  struct neap *rt = loop_check_open(L, "run_forever");
   if (in_body(L, rt, "run_forever")) return await_stop(L, rt);
   lua_settop(L, 1);
   future_new(L, rt);
@@ -174,6 +173,7 @@ static int l_close(lua_State *L) {
   if (rt->running && (!rt->current || rt->current != rt->body))
     return error_misuse(L, "close: the loop is running");
   loop->closed = true;
+  if (rt->loop_closed) rt->loop_closed(L);
   return 0;
 }
 
@@ -199,7 +199,7 @@ static int l_time(lua_State *L) {
 
 /* loop:call_soon(fn, ...): calls fn(...) in the next turn. Returns a handle, to cancel it. */
 static int l_call_soon(lua_State *L) {
-  struct neap *rt = check_open(L, "call_soon");
+  struct neap *rt = loop_check_open(L, "call_soon");
   handle_check_function(L, 2);
   handle_call_soon(L, rt, handle_new(L, rt, 2));
   return 1;
@@ -215,7 +215,7 @@ static int call_at(lua_State *L, struct neap *rt, int64_t deadline) {
 
 /* loop:call_later(seconds, fn, ...): calls fn(...) after so long. Returns a handle. */
 static int l_call_later(lua_State *L) {
-  struct neap *rt = check_open(L, "call_later");
+  struct neap *rt = loop_check_open(L, "call_later");
   double seconds = runtime_check_seconds(L, 2);
   handle_check_function(L, 3);
   return call_at(L, rt, runtime_deadline(rt, seconds));
@@ -223,7 +223,7 @@ static int l_call_later(lua_State *L) {
 
 /* loop:call_at(time, fn, ...): calls fn(...) at a time of loop:time(). Returns a handle. */
 static int l_call_at(lua_State *L) {
-  struct neap *rt = check_open(L, "call_at");
+  struct neap *rt = loop_check_open(L, "call_at");
   double time = runtime_check_seconds(L, 2);
   handle_check_function(L, 3);
   return call_at(L, rt, runtime_time(time));
@@ -231,14 +231,14 @@ static int l_call_at(lua_State *L) {
 
 /* loop:create_task(fn, ...): see create_task. It starts with the loop's next turn. */
 static int l_create_task(lua_State *L) {
-  struct neap *rt = check_open(L, "create_task");
+  struct neap *rt = loop_check_open(L, "create_task");
   task_check_body(L, 2);
   task_new(L, rt, 2, 1);
   return 1;
 }
 
 static int l_create_future(lua_State *L) {
-  check_open(L, "create_future");
+  loop_check_open(L, "create_future");
   return l_future(L);
 }
 
@@ -319,7 +319,7 @@ static int l_set_field(lua_State *L) {
  * longer than the limit (1 s by default), while it does; with preempt it makes Lua code in a task that does so
  * yield. nil or false: no watchdog, as in the beginning. */
 static int l_set_watchdog(lua_State *L) {
-  struct neap *rt = check_open(L, "set_watchdog");
+  struct neap *rt = loop_check_open(L, "set_watchdog");
   double limit = 1;
   limits_refuse_restricted(L, rt, "set_watchdog");
   if (!lua_toboolean(L, 2)) {

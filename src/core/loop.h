@@ -12,4 +12,7 @@ void loop_open(lua_State *L, struct neap *rt);
 /* Pushes the loop object in use. */
 void loop_push(lua_State *L, struct neap *rt);
 
+/* The runtime of the open loop object at index 1; raises if it is closed. */
+struct neap *loop_check_open(lua_State *L, const char *call);
+
 #endif

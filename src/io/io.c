@@ -11,12 +11,12 @@
 #include "io/fs.h"
 #include "io/listener.h"
 #include "io/names.h"
-#include "io/readable.h"
 #include "io/reader.h"
 #include "io/slab.h"
 #include "io/stream.h"
 #include "io/tcp.h"
 #include "io/unix.h"
+#include "io/watcher.h"
 
 /* What the kernel takes, and what true stands for. */
 enum { KEEPALIVE_S = 60, KEEPALIVE_MOST_S = 32767 };
@@ -136,8 +136,6 @@ int io_open(lua_State *L, struct neap *rt) {
   datagram_open(L, rt);
   fs_open(L, rt);
   census_open(L, rt);
-  runtime_push(L);
-  lua_pushcclosure(L, l_wait_readable, 1);
-  lua_setfield(L, -2, "wait_readable");
+  watcher_open(L, rt);
   return 0;
 }
