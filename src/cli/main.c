@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "cli/bundle.h"
+#include "cli/interrupt.h"
+#include "cli/terminal.h"
 #include "core/error.h"
 #include "core/runtime.h"
 #include "core/shuffle.h"
@@ -31,10 +33,16 @@ struct command {
 /* --- signals --- */
 
 static volatile sig_atomic_t signal_received;
-static uv_async_t signal_wakeup;
+static uv_async_t signal_wakeup; /* open while [watching] */
+static volatile sig_atomic_t watching;
 
 static void on_signal(int number) {
-  if (signal_received) {
+  if (watching && interrupt_take(number)) {
+    uv_async_send(&signal_wakeup);
+    return;
+  }
+  if (signal_received || !watching) {
+    terminal_restore_modes();
     signal(number, SIG_DFL);
     raise(number);
     return;
@@ -44,6 +52,7 @@ static void on_signal(int number) {
 }
 
 static void on_wakeup(uv_async_t *async) {
+  interrupt_cancel();
   if (signal_received) neap_cancel_all(async->data);
 }
 
@@ -52,6 +61,7 @@ static void watch_signals(neap_t *neap) {
   if (uv_async_init(neap_loop(neap), &signal_wakeup, on_wakeup)) return;
   signal_wakeup.data = neap;
   uv_unref((uv_handle_t *)&signal_wakeup);
+  watching = true;
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
 }
@@ -72,7 +82,9 @@ static void guard_sigpipe(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* A script that still listens to them gives them back to [on_signal] when it is freed. */
 static void unwatch_signals(void) {
+  watching = false;
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
   uv_close((uv_handle_t *)&signal_wakeup, NULL);
@@ -295,9 +307,22 @@ static int push_module(struct command *c, const char *module) {
   return complain(c);
 }
 
+static void preload(lua_State *L, const char *name, lua_CFunction open) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, open);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
 static int run_module(struct command *c, const char *module) {
   int status = push_module(c, module);
   return status == LUA_OK ? run_chunk(c, LUA_OK) : status;
+}
+
+static int run_interactive(struct command *c) {
+  preload(c->L, "neap.terminal", terminal_open_library);
+  preload(c->L, "neap.interrupt", interrupt_open_library);
+  return run_module(c, "neap.repl");
 }
 
 static void print_version(void) {
@@ -313,11 +338,11 @@ static int run_all(struct command *c) {
   if (status == LUA_OK) status = run_options(c);
   if (status == LUA_OK && c->script < c->argc) status = run_script(c);
   if (status != LUA_OK) return status;
-  if (c->interactive) return run_module(c, "neap.repl");
+  if (c->interactive) return run_interactive(c);
   if (c->script < c->argc || c->has_code || c->version) return LUA_OK;
   if (!isatty(STDIN_FILENO)) return run_chunk(c, luaL_loadfile(c->L, NULL));
   print_version();
-  return run_module(c, "neap.repl");
+  return run_interactive(c);
 }
 
 /* The rest of the arguments, without the word before them. */

@@ -131,19 +131,16 @@ bool handle_push_running(lua_State *L, struct neap *rt) {
   return false;
 }
 
-void handle_run(struct neap *rt, struct handle *handle) {
+/* Calls the handle on top of the stack, and pops it. */
+static void call_top(struct neap *rt, bool has_contexts) {
   lua_State *L = rt->L;
-  if (handle->state == HANDLE_CANCELLED) {
-    let_go(L, rt, handle);
-    return;
+  if (has_contexts) {
+    context_push(L, rt);
+    lua_insert(L, -2);
   }
-  bool has_contexts = rt->has_contexts;
-  if (has_contexts) context_push(L, rt);
-  if (!handle->repeats) handle->state = HANDLE_CALLED;
   lua_pushcfunction(L, report_keep_traceback);
   lua_pushcfunction(L, call);
-  anchor_push(L, rt, handle->slot);
-  let_go(L, rt, handle);
+  lua_rotate(L, -3, -1);
   lua_pushvalue(L, -1);
   lua_insert(L, -4);
   if (lua_pcall(L, 1, 0, -3) != LUA_OK) {
@@ -152,6 +149,23 @@ void handle_run(struct neap *rt, struct handle *handle) {
   }
   lua_pop(L, 2);
   if (has_contexts) context_set(L, rt);
+}
+
+void handle_call(struct neap *rt, struct handle *handle) {
+  anchor_push(rt->L, rt, handle->slot);
+  call_top(rt, rt->has_contexts);
+}
+
+void handle_run(struct neap *rt, struct handle *handle) {
+  lua_State *L = rt->L;
+  if (handle->state == HANDLE_CANCELLED) {
+    let_go(L, rt, handle);
+    return;
+  }
+  if (!handle->repeats) handle->state = HANDLE_CALLED;
+  anchor_push(L, rt, handle->slot);
+  let_go(L, rt, handle);
+  call_top(rt, rt->has_contexts);
 }
 
 static struct handle *check_handle(lua_State *L) {

@@ -51,6 +51,9 @@ void handle_push_place(lua_State *L, int index);
 /* Calls it. From the loop alone. */
 void handle_run(struct neap *rt, struct handle *handle);
 
+/* The same for one that stays anchored, to be called again. */
+void handle_call(struct neap *rt, struct handle *handle);
+
 /* Pushes the handle that is being called, if one is. */
 bool handle_push_running(lua_State *L, struct neap *rt);
 

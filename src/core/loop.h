@@ -12,7 +12,7 @@ void loop_open(lua_State *L, struct neap *rt);
 /* Pushes the loop object in use. */
 void loop_push(lua_State *L, struct neap *rt);
 
-/* The runtime of the open loop object at index 1; raises if it is closed. */
+/* The runtime of the open loop object that is the first argument; raises if it is closed. */
 struct neap *loop_check_open(lua_State *L, const char *call);
 
 #endif

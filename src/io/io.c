@@ -12,6 +12,7 @@
 #include "io/listener.h"
 #include "io/names.h"
 #include "io/reader.h"
+#include "io/signal.h"
 #include "io/slab.h"
 #include "io/stream.h"
 #include "io/tcp.h"
@@ -135,6 +136,7 @@ int io_open(lua_State *L, struct neap *rt) {
   names_open(L, rt);
   datagram_open(L, rt);
   fs_open(L, rt);
+  signal_open(L, rt);
   census_open(L, rt);
   watcher_open(L, rt);
   return 0;
