@@ -1,8 +1,22 @@
 -- examples/fetch.lua against a real nginx, and the two example servers against real clients.
 local program = require "spec.support.program"
-local nginx = require "spec.support.program_nginx"
+local servers = require "spec.support.servers"
 
 local NOWHERE = "http://127.0.0.1:1/page.html"
+
+-- Pages come quickly under /, in about a second under /steady20/ and /steady19/ (which refuse a 21st and a 20th
+-- client with 503), and hardly at all under /slow/.
+local NGINX = {
+  pages = 200,
+  http = "limit_conn_zone $server_port zone=clients:1m; reset_timedout_connection on;",
+  server = [[
+    location / { limit_conn clients 20; }
+    location /steady20/ { alias DIR/www/; limit_rate 1000; limit_conn clients 20; }
+    location /steady19/ { alias DIR/www/; limit_rate 1000; limit_conn clients 19; }
+    location /slow/ { alias DIR/www/; limit_rate 10; }
+    location /reset { return 444; }
+  ]],
+}
 
 local function fetch(...)
   return program.start { program.neap, "examples/fetch.lua", ... }
@@ -25,13 +39,10 @@ end
 describe("examples/fetch.lua", function()
   local server
 
-  if not nginx.installed() then
-    pending "needs nginx"
-    return
-  end
+  if servers.lack "nginx" then return end
 
-  before_each(function() server = nginx.start(200) end)
-  after_each(function() server:remove() end)
+  before_each(function() server = servers.start("nginx", NGINX) end)
+  after_each(function() server:stop() end)
 
   it("fetches 200 pages, 20 of them at a time", function()
     local result = fetch("-n", "20", server.url .. "/page{1..200}.html"):finish()

@@ -4,7 +4,8 @@ local installed = require "spec.support.installed"
 local neap = require "neap"
 
 -- Classes that no program gets hold of.
-local INTERNAL <const> = { Failure = true, Job = true, Listener = true, Load = true, WaitQueue = true }
+local INTERNAL <const> = { Failure = true, Job = true, Listener = true, Load = true, WaitQueue = true,
+  Watch = true }
 
 local library <const> = installed.build .. "/share/library/"
 
@@ -34,6 +35,7 @@ local function declared()
   local found = {}
   add_declared(found, read "neap.lua", "neap")
   add_declared(found, read "neap/testing.lua", "testing")
+  add_declared(found, read "neap/fs.lua", "fs")
   return found
 end
 
@@ -74,7 +76,7 @@ describe("the types", function()
   end)
 
   it("name the parameters that there are", function()
-    for _, file in ipairs { "neap.lua", "neap/testing.lua" } do
+    for _, file in ipairs { "neap.lua", "neap/testing.lua", "neap/fs.lua" } do
       each_comment(read(file), function(line, comment)
         for name in comment:gmatch "%-%-%-@param ([%w_]+)" do
           assert(line:find("[( ]" .. name .. "[,)]"), ("%s: no parameter %s"):format(line, name))
@@ -84,7 +86,7 @@ describe("the types", function()
   end)
 
   it("say something of each function, or what it returns", function()
-    for _, file in ipairs { "neap.lua", "neap/testing.lua" } do
+    for _, file in ipairs { "neap.lua", "neap/testing.lua", "neap/fs.lua" } do
       each_comment(read(file), function(line, comment)
         assert(comment:find "%-%-%- %u" or comment:find "@return" or comment:find "@param", line .. " has no comment")
       end)
@@ -92,7 +94,7 @@ describe("the types", function()
   end)
 
   it("name classes and aliases that there are", function()
-    local text = read "neap.lua"
+    local text = read "neap.lua" .. read "neap/fs.lua"
     local known = { neap = true }
     for name in text:gmatch "%-%-%-@%l+ (neap[.%w]*)" do known[name] = true end
     for line in text:gmatch "%-%-%-@[^\n]*" do
@@ -103,5 +105,6 @@ describe("the types", function()
   it("are Lua, and return the modules", function()
     assert.equal("table", type(assert(load(read "neap.lua", "=neap.lua", "t"))()))
     assert.equal("table", type(assert(load(read "neap/testing.lua", "=testing.lua", "t"))()))
+    assert.equal("table", type(assert(load(read "neap/fs.lua", "=fs.lua", "t"))()))
   end)
 end)

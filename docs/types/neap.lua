@@ -545,19 +545,35 @@ function neap.set_event_loop(loop) end
 
 -- Network
 
---- Connects over TCP; the addresses of the host are tried one after another.
+--- Connects over TCP. The addresses of the host race as RFC 8305 says: both families in turn, each with a head start;
+--- the first that answers is taken.
 ---@param host string
 ---@param port integer
 ---@param options neap.ConnectionOptions?
 ---@return neap.Stream?, neap.OSError?, string? code
 function neap.open_connection(host, port, options) end
 
---- Listens on a port, 0 being a free one, and runs `handler(stream)` as a task for each connection. Its
---- stream is closed when it ends; its error goes to the exception handler. Without a host it listens
---- on every address of the machine. The server is a `<close>` value.
+--- Connects to a Unix socket; waits while the server's queue is full. A path that begins with a zero byte is an
+--- abstract name of Linux.
+---@param path string
+---@param options neap.UnixConnectionOptions?
+---@return neap.Stream?, neap.OSError?, string? code
+function neap.open_unix_connection(path, options) end
+
+--- Listens at a path, and is otherwise like `start_server`. A path that begins with a zero byte is an abstract name of
+--- Linux. The file of a server that is gone is replaced, and removed when this one is closed.
 ---@param handler neap.Handler
----@param host string?
----@param port integer
+---@param path string? nil where the option `fd` has the socket
+---@param options neap.UnixServerOptions?
+---@return neap.Server?, neap.OSError?, string? code
+function neap.start_unix_server(handler, path, options) end
+
+--- Listens on a port, 0 being a free one, and runs `handler(stream, server)` as a task for each connection. Its
+--- stream is closed when it ends; its error goes to the exception handler. Without a host it listens on every
+--- address of the machine, with a list of hosts on all of theirs. The server is a `<close>` value.
+---@param handler neap.Handler
+---@param host string|string[]? nil also where the option `fd` has the socket
+---@param port integer?
 ---@param options neap.ServerOptions?
 ---@return neap.Server?, neap.OSError?, string? code
 function neap.start_server(handler, host, port, options) end

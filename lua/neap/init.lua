@@ -11,14 +11,16 @@ local public = {
   "Lock", "Semaphore", "BoundedSemaphore", "Queue", "LifoQueue", "PriorityQueue", "Channel",
   "Error", "CancelledError", "TimeoutError", "InvalidStateError", "DeadlockError", "OSError",
   "IncompleteReadError", "LimitOverrunError", "QueueEmpty", "QueueFull", "QueueShutDown", "BrokenBarrierError",
-  "LimitError",
+  "LimitError", "wait_readable", "wait_writable",
   "is", "install",
 }
 for _, name in ipairs(public) do
   neap[name] = assert(core[name], name)
 end
 
-for _, module in ipairs { "run", "tasks", "group", "locks", "graph", "context", "stream", "server", "thread" } do
+for _, module in ipairs {
+  "run", "tasks", "group", "locks", "graph", "context", "stream", "server", "thread", "names", "datagram", "interval",
+} do
   for name, value in pairs(require("neap." .. module)) do
     neap[name] = value
   end
@@ -27,15 +29,12 @@ end
 
 neap._VERSION = core.version
 
---- Rooms of their own, loaded when they are first used.
-local lazy <const> = {
-  signal = true,
-}
+--- Loaded when it is first used.
+local lazy <const> = { fs = true, signal = true }
 
-setmetatable(neap, { __index = function(_, name)
+return setmetatable(neap, { __index = function(_, name)
   if not lazy[name] then return nil end
-  neap[name] = require("neap." .. name)
-  return neap[name]
+  local module = require("neap." .. name)
+  rawset(neap, name, module)
+  return module
 end })
-
-return neap

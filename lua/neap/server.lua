@@ -4,7 +4,9 @@ local core = require "neap.core"
 local ACCEPT_PAUSE_S <const> = 1
 
 ---@class neap.Server
----@field port integer the port it listens on
+---@field port integer? the port it listens on, of an internet server
+---@field path string? the path, of a Unix server
+---@field closing boolean whether it was closed: handlers that go on look at this, or await `wait_closing`
 local Server = { __name = "neap.Server" }
 Server.__index = Server
 
@@ -13,6 +15,20 @@ local function report(message, err, task)
     message = message, exception = err, task = task,
     traceback = task and task:get_stack(), made_at = task and task:made_at(),
   }
+end
+
+--- A connection may be accepted.
+local function make_room(server)
+  local waiter = server.waiter
+  server.waiter = nil
+  if waiter and not waiter:done() then waiter:set_result(true) end
+end
+
+local function wait_for_room(server)
+  while server.connections >= server.max_connections and not server.closing do
+    server.waiter = server.waiter or core.Future()
+    core.await(server.waiter)
+  end
 end
 
 local function end_if_done(server)
@@ -27,15 +43,18 @@ local function on_handler_done(server, task)
   if not stream then return end
   server.streams[task] = nil
   server.busy = server.busy - 1
+  server.connections = server.connections - 1
+  make_room(server)
   stream:close()
   if task:failed() then report("a connection handler failed", task:exception(), task) end
   end_if_done(server)
 end
 
 local function handle(server, stream)
-  local task = core.create_task(server.handler, stream)
+  local task = core.create_task(server.handler, stream, server)
   server.streams[task] = stream
   server.busy = server.busy + 1
+  server.connections = server.connections + 1
   task:add_done_callback(server.on_handler_done)
 end
 
@@ -51,9 +70,11 @@ end
 local function accept_all(server, listener)
   local starved = false
   while true do
+    wait_for_room(server)
     local stream, err = accept(server, listener)
     if stream then
       starved = false
+      wait_for_room(server) -- another listener may have taken it
       local handled, failure = pcall(handle, server, stream)
       if not handled then
         stream:abort()
@@ -86,10 +107,12 @@ end
 
 local function make(handler, listeners, options)
   local server = setmetatable({
-    handler = handler, listeners = listeners, streams = {}, accepters = {}, busy = 0,
-    ended = core.Future(),
+    handler = handler, listeners = listeners, streams = {}, accepters = {}, busy = 0, connections = 0,
+    max_connections = options and options.max_connections or math.huge,
+    closing = false, told = core.Future(), ended = core.Future(),
   }, Server)
-  server.port = select(2, listeners[1]:address())
+  local host, port = listeners[1]:address()
+  server.port, server.path = port, not port and host or nil
   server.on_handler_done = function(task) on_handler_done(server, task) end
   server.on_accepter_done = function(task) on_accepter_done(server, task) end
   if not options or options.start_serving ~= false then start_or_close(server) end
@@ -107,13 +130,13 @@ function Server:start_serving()
     self.accepters[task] = true
     self.busy = self.busy + 1
     task:add_done_callback(self.on_accepter_done)
-    task:set_name("server on port " .. self.port)
+    task:set_name("server on " .. (self.path or "port " .. self.port))
   end
 end
 
---- The address of the first socket it listens on.
+--- The address of the first socket it listens on: host and port, or the path.
 ---@return string host
----@return integer port
+---@return integer? port
 function Server:address()
   return self.listeners[1]:address()
 end
@@ -147,6 +170,8 @@ function Server:close(grace)
   if not self.closing then
     self.closing = true
     for _, listener in ipairs(self.listeners) do listener:close() end
+    self.told:set_result(true)
+    make_room(self)
   end
   if not grace or grace <= 0 then
     cancel_handlers(self)
@@ -188,6 +213,12 @@ local function list_busy(server)
   return tasks
 end
 
+--- Waits until the server was closed: for a handler that is to end in good order within the grace time.
+---@return true
+function Server:wait_closing()
+  return core.await(self.told)
+end
+
 --- Waits until the server was closed and all its handlers have ended.
 ---@return true
 function Server:wait_closed()
@@ -218,22 +249,31 @@ end
 
 function Server:__tostring()
   local host, port = self:address()
-  return ("<Server on %s port %d%s>"):format(host, port, self.closing and ", closed" or "")
+  local where = port and ("%s port %d"):format(host, port) or host
+  return ("<Server on %s%s>"):format(where, self.closing and ", closed" or "")
 end
 
---- Listens on a port, 0 being a free one, and runs `handler(stream)` as a task for each connection. Its
---- stream is closed when it ends; its error goes to the exception handler. Without a host it listens
---- on every address of the machine. The server is a `<close>` value.
----@type fun(h: neap.Handler, host?: string, port: integer, o?: neap.ServerOptions): neap.Server?, any, string?
-local start_server = core.start_server_with(make)
-
----@alias neap.Handler fun(stream: neap.Stream)
+---@alias neap.Handler fun(stream: neap.Stream, server: neap.Server)
 
 ---@class neap.ServerOptions
 ---@field backlog integer? how many connections may wait in the kernel (128)
+---@field fd integer? a listening socket that was inherited, in place of host and port
+---@field keepalive number|boolean? seconds of silence before a connection is tested (true: 60); none
+---@field max_connections integer? how many handlers may run at once; further connections wait in the kernel
 ---@field limit integer? bytes of a line that is read from a connection (65536)
 ---@field nodelay boolean? send small writes at once (true)
 ---@field reuse_port boolean? several servers, in threads or processes, share the port: the kernel spreads connections
 ---@field start_serving boolean? begin to accept now (true)
 
-return { start_server = start_server }
+---@class neap.UnixServerOptions
+---@field backlog integer? how many connections may wait in the kernel (128)
+---@field cleanup_socket boolean? remove the socket's file in the end (true)
+---@field fd integer? a listening socket that was inherited, in place of the path
+---@field limit integer? bytes of a line that is read from a connection (65536)
+---@field max_connections integer? how many handlers may run at once; further connections wait in the kernel
+---@field mode integer? permissions of the socket's file, for example tonumber("660", 8)
+---@field start_serving boolean? begin to accept now (true)
+
+local start_server, start_unix_server = core.start_server_with(make)
+
+return { start_server = start_server, start_unix_server = start_unix_server }

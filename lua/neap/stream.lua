@@ -19,16 +19,17 @@ local core = require "neap.core"
 ---@field abort fun(self) closes at once
 ---@field is_closing fun(self): boolean
 ---@field wait_closed fun(self): true?, neap.OSError?, string? waits until all was sent
----@field peer_address fun(self): string, integer
----@field local_address fun(self): string, integer
+---@field peer_address fun(self): string, integer? host and port, or the path of a Unix socket
+---@field local_address fun(self): string, integer?
 
 ---@class neap.ConnectionOptions
 ---@field limit integer? bytes of a line (65536)
 ---@field nodelay boolean? send small writes at once (true)
+---@field keepalive number|boolean? seconds of silence before the connection is tested (true: 60); none
 ---@field local_addr { [1]: string, [2]: integer? }? numeric host and port to connect from
+---@field happy_eyeballs_delay number? the head start of each address on the next, in seconds (0.25; math.huge: none is)
 
---- Connects over TCP; the addresses of the host are tried one after another.
----@type fun(host: string, port: integer, options: neap.ConnectionOptions?): neap.Stream?, neap.OSError?, string?
-local open_connection = core.open_connection
+---@class neap.UnixConnectionOptions
+---@field limit integer? bytes of a line (65536)
 
-return { open_connection = open_connection }
+return { open_connection = core.open_connection, open_unix_connection = core.open_unix_connection }

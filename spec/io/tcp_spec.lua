@@ -251,6 +251,74 @@ describe("a name with several addresses", function()
   end)
 end)
 
+describe("a race of addresses", function()
+  local network_run = network.run
+
+  -- On 127.0.0.2 nobody answers: the queue of the listener is full. `connect` has the time that a connect took.
+  local function run(script)
+    local result = network_run({ NETWORK_ADDRESSES = "127.0.0.2 127.0.0.3" }, [[
+      local neap = require "neap"
+      local HOST <const> = "several.invalid"
+      local silent = assert(neap.start_server(print, "127.0.0.2", 0, { backlog = 1, start_serving = false }))
+      local queue = {}
+      for i = 1, 4 do
+        local _
+        _, queue[i] = neap.move_on_after(0.02, neap.open_connection, "127.0.0.2", silent.port)
+      end
+      local function connect(options)
+        local start = neap.get_event_loop():time()
+        local stream, err, code = neap.open_connection(HOST, silent.port, options)
+        return stream, err, code, neap.get_event_loop():time() - start
+      end
+    ]] .. script)
+    if not result then return pending "needs a C compiler" end
+    assert.equal("", result.stderr)
+    return result.stdout
+  end
+
+  it("goes on to the next address after its head start, and takes the one that answers", function()
+    assert.equal("127.0.0.3\ttrue\ttrue\n", run [[
+      local server <close> = assert(neap.start_server(function(far) far:read "a" end, "127.0.0.3", silent.port))
+      local before = require("neap.testing").census().handles
+      local stream, _, _, took = connect { happy_eyeballs_delay = 0.05 }
+      local host = stream:peer_address()
+      stream:close()
+      stream:wait_closed()
+      neap.sleep(0.01)
+      print(host, took >= 0.05 and took < 0.25, require("neap.testing").census().handles <= before)
+      os.exit(0)
+    ]])
+  end)
+
+  it("waits for the first address if it is told to", function()
+    assert.equal("false\n", run [[
+      local server <close> = assert(neap.start_server(print, "127.0.0.3", silent.port))
+      print((neap.move_on_after(0.4, connect, { happy_eyeballs_delay = math.huge })))
+      os.exit(0)
+    ]])
+  end)
+
+  it("X4 has one winner when two answer in one turn, and closes the other", function()
+    assert.equal("1\t1\n", run [[
+      silent:start_serving()
+      local open = {}
+      local function handler(far)
+        open[#open + 1] = far
+        far:read "a"
+        for i, stream in ipairs(open) do if stream == far then table.remove(open, i) end end
+      end
+      silent.handler = handler
+      local server <close> = assert(neap.start_server(handler, "127.0.0.3", silent.port))
+      for _, stream in pairs(queue) do stream:close() end
+      neap.sleep(0.05)
+      local stream = connect { happy_eyeballs_delay = 0 }
+      neap.sleep(0.05)
+      print(#open, stream:write "x" and 1)
+      os.exit(0)
+    ]])
+  end)
+end)
+
 describe("a transfer", function()
   it("W40 of many bytes both ways at once arrives whole", function()
     local ends <close> = support.pair()

@@ -232,6 +232,60 @@ for name, host in pairs { ["start_server"] = "127.0.0.1", ["start_server on a na
   }
 end
 
+scenarios["start_server on several names"] = {
+  of = { "neap.start_server" },
+  real = true,
+  at_once = true,
+  make = function()
+    return { wait = function()
+      local server = neap.start_server(print, { "localhost", "127.0.0.2", "localhost" }, 0)
+      if server then server:close() end
+    end }
+  end,
+}
+
+local function socket_path()
+  local path = os.tmpname()
+  os.remove(path)
+  return path
+end
+
+scenarios["start_unix_server"] = {
+  of = { "neap.start_unix_server" },
+  real = true,
+  at_once = true,
+  make = function()
+    local path = socket_path()
+    return {
+      wait = function() assert(neap.start_unix_server(print, path)):close() end,
+      intact = function() assert.is_nil(os.rename(path, path)) end,
+    }
+  end,
+}
+
+-- The queue of the server is full, and then it begins to accept.
+scenarios["open_unix_connection"] = {
+  of = { "neap.open_unix_connection" },
+  real = true,
+  cancels = true,
+  make = function()
+    local path, first = socket_path(), {}
+    local server = assert(neap.start_unix_server(function(far) far:read "a" end, path,
+      { backlog = 1, start_serving = false }))
+    for i = 1, 2 do first[i] = assert(neap.open_unix_connection(path)) end
+    local starter = soon(server.start_serving, server)
+    return {
+      wait = function() first[3] = assert(neap.open_unix_connection(path)) end,
+      intact = function() starter:await() end,
+      close = function()
+        for _, near in pairs(first) do near:close() end
+        server:close()
+        server:wait_closed()
+      end,
+    }
+  end,
+}
+
 scenarios["Listener:accept"] = {
   real = true,
   make = function()
@@ -299,6 +353,17 @@ scenarios["Server:wait_closed"] = {
     return server_scene(function(server)
       soon(server.close, server)
       server:wait_closed()
+    end)
+  end,
+}
+
+scenarios["Server:wait_closing"] = {
+  real = true,
+  cancels = true,
+  make = function()
+    return server_scene(function(server)
+      soon(server.close, server)
+      server:wait_closing()
     end)
   end,
 }

@@ -1,7 +1,12 @@
-/* What a spec cannot do in Lua alone: be in another thread, and be another runtime. */
+/* What a spec cannot do in Lua alone: be in another thread, be another runtime, and have bare descriptors. */
 #include <lauxlib.h>
 #include <lua.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "neap.h"
 
@@ -51,7 +56,28 @@ static int l_address(lua_State *L) {
   return 1;
 }
 
+/* listen(path): a blocking descriptor that listens there; without a path at a free port of 127.0.0.1. */
+static int l_listen(lua_State *L) {
+  const char *path = luaL_optstring(L, 1, NULL);
+  struct sockaddr_un un = {.sun_family = AF_UNIX};
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  if (path) strncpy(un.sun_path, path, sizeof un.sun_path - 1);
+  int fd = socket(path ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
+  int bound = path ? bind(fd, (struct sockaddr *)&un, sizeof un) : bind(fd, (struct sockaddr *)&in, sizeof in);
+  if (bound || listen(fd, 8)) return luaL_error(L, "cannot listen");
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+/* close(fd) */
+static int l_close(lua_State *L) {
+  lua_pushboolean(L, close((int)luaL_checkinteger(L, 1)) == 0);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
+    {"listen", l_listen},
+    {"close", l_close},
     {"in_thread", l_in_thread},
     {"in_runtime", l_in_runtime},
     {"address", l_address},

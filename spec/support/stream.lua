@@ -4,7 +4,7 @@ local neap = require "neap"
 
 local stream = {}
 
-local listen_with = core.start_server_with(function(_, listeners) return listeners[1] end)
+local listen_with, listen_at = core.start_server_with(function(_, listeners) return listeners[1] end)
 
 -- A bare container may know no names at all.
 function stream.has_localhost()
@@ -28,6 +28,17 @@ end
 function stream.pair(options)
   local listener = stream.listen(options)
   local near = assert(neap.open_connection("127.0.0.1", select(2, listener:address()), options))
+  local far = assert(listener:accept())
+  listener:close()
+  return setmetatable({ near = near, far = far }, Pair)
+end
+
+-- The same over a Unix socket.
+function stream.unix_pair(options)
+  local path = os.tmpname()
+  os.remove(path)
+  local listener = assert(listen_at(print, path, options))
+  local near = assert(neap.open_unix_connection(path, options))
   local far = assert(listener:accept())
   listener:close()
   return setmetatable({ near = near, far = far }, Pair)

@@ -122,14 +122,17 @@ bool error_is(lua_State *L, int index, enum error_kind kind) {
 /* --- failures of the outside world --- */
 
 int error_return(lua_State *L, int status, const char *operation, const char *target) {
-  const char *reason = uv_strerror(status);
+  return error_return_as(L, uv_err_name(status), uv_strerror(status), operation, target);
+}
+
+int error_return_as(lua_State *L, const char *code, const char *reason, const char *operation, const char *target) {
   lua_pushnil(L);
   if (target)
     lua_pushfstring(L, "%s %s: %s", operation, target, reason);
   else
     lua_pushfstring(L, "%s: %s", operation, reason);
   error_new(L, ERROR_OS);
-  lua_pushstring(L, uv_err_name(status));
+  lua_pushstring(L, code);
   lua_pushvalue(L, -1);
   lua_setfield(L, -3, "code");
   lua_pushstring(L, operation);

@@ -62,6 +62,9 @@ bool error_is(lua_State *L, int index, enum error_kind kind);
  * returns. [operation] and [target] tell what was tried; [target] may be NULL. Returns 3. */
 int error_return(lua_State *L, int status, const char *operation, const char *target);
 
+/* The same for a failure that libuv has no code for. */
+int error_return_as(lua_State *L, const char *code, const char *reason, const char *operation, const char *target);
+
 /* Pushes what __tostring makes of the value, if it has one that gives a string. */
 bool error_push_own_string(lua_State *L, int index);
 

@@ -64,7 +64,7 @@ void handle_anchor(lua_State *L, struct neap *rt, struct handle *handle) {
 }
 
 static void let_go(lua_State *L, struct neap *rt, struct handle *handle) {
-  if (!handle->slot) return;
+  if (!handle->slot || handle->repeats) return;
   anchor_release(L, rt, handle->slot);
   handle->slot = 0;
 }
@@ -94,6 +94,14 @@ void handle_cancel(lua_State *L, struct neap *rt, struct handle *handle, int ind
     lua_setiuservalue(L, index, i);
   }
   if (!handle->runnable.queued) let_go(L, rt, handle);
+}
+
+void handle_retire(lua_State *L, struct neap *rt, struct handle *handle) {
+  handle->repeats = false;
+  anchor_push(L, rt, handle->slot);
+  handle_cancel(L, rt, handle, -1);
+  if (!handle->runnable.queued) let_go(L, rt, handle);
+  lua_pop(L, 1);
 }
 
 static int call(lua_State *L) {
@@ -154,7 +162,7 @@ void handle_run(struct neap *rt, struct handle *handle) {
     let_go(L, rt, handle);
     return;
   }
-  handle->state = HANDLE_CALLED;
+  if (!handle->repeats) handle->state = HANDLE_CALLED;
   anchor_push(L, rt, handle->slot);
   let_go(L, rt, handle);
   call_top(rt, rt->has_contexts);

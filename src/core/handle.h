@@ -23,6 +23,7 @@ struct handle {
   uint8_t state;
   bool has_context;
   bool has_place;
+  bool repeats; /* called again and again: it stays pending, and anchored, until it is retired */
 };
 
 void handle_open(lua_State *L, struct neap *rt);
@@ -40,6 +41,9 @@ void handle_call_at(lua_State *L, struct neap *rt, struct handle *handle, int64_
 
 /* Takes the handle at [index] from where it waits, and lets go of function and arguments at once. */
 void handle_cancel(lua_State *L, struct neap *rt, struct handle *handle, int index);
+
+/* The same for one that repeats, which goes once it is neither queued nor being called. */
+void handle_retire(lua_State *L, struct neap *rt, struct handle *handle);
 
 /* Pushes the place where the handle at [index] was made, or nil. */
 void handle_push_place(lua_State *L, int index);

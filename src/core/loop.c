@@ -173,6 +173,7 @@ static int l_close(lua_State *L) {
   if (rt->running && (!rt->current || rt->current != rt->body))
     return error_misuse(L, "close: the loop is running");
   loop->closed = true;
+  if (rt->loop_closed) rt->loop_closed(L);
   return 0;
 }
 

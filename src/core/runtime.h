@@ -98,6 +98,7 @@ struct neap {
   bool ends_process;       /* os.exit may, where nothing can be unwound */
   bool exiting;            /* asked for by os.exit, with a code */
   int exit_code;
+  void (*loop_closed)(lua_State *L); /* ends what hangs on a loop object, when that is closed; or NULL */
   struct op *forever;      /* the run_forever that the body awaits */
   bool debug;
   int64_t slow_ns;         /* in debug mode: steps that take longer are reported */

@@ -25,9 +25,10 @@ static void count_handle(uv_handle_t *handle, void *data) {
   if (!own && !uv_is_closing(handle)) count->handles++;
 }
 
-/* Open descriptors. libuv opens a spare one with a loop's first stream: it is not counted. */
+/* Open descriptors. libuv opens a spare one with a loop's first stream, and one for all watches of files with the
+ * first of them: these are not counted. */
 static int count_fds(const struct neap *rt) {
-  int count = -1 - (rt->loop->emfile_fd >= 0); /* the folder that is being read */
+  int count = -1 - (rt->loop->emfile_fd >= 0) - (rt->loop->inotify_fd >= 0); /* the folder that is being read */
   DIR *dir = opendir("/proc/self/fd");
   if (!dir) return 0;
   for (struct dirent *entry; (entry = readdir(dir));) count += entry->d_name[0] != '.';

@@ -6,13 +6,21 @@
 
 #include "core/runtime.h"
 #include "io/census.h"
+#include "io/listen.h"
+#include "io/datagram.h"
+#include "io/fs.h"
 #include "io/listener.h"
-#include "io/readable.h"
+#include "io/names.h"
 #include "io/reader.h"
 #include "io/signal.h"
 #include "io/slab.h"
 #include "io/stream.h"
 #include "io/tcp.h"
+#include "io/unix.h"
+#include "io/watcher.h"
+
+/* What the kernel takes, and what true stands for. */
+enum { KEEPALIVE_S = 60, KEEPALIVE_MOST_S = 32767 };
 
 /* Registry key of the userdata that holds the slab. */
 static const char slab_key;
@@ -86,6 +94,27 @@ int io_option_integer(lua_State *L, int index, const char *name, int otherwise) 
   return (int)value;
 }
 
+double io_option_seconds(lua_State *L, int index, const char *name, double otherwise) {
+  if (!push_option(L, index, name)) return otherwise;
+  int is_number;
+  double seconds = lua_tonumberx(L, -1, &is_number);
+  if (!is_number || !(seconds >= 0))
+    luaL_argerror(L, index, lua_pushfstring(L, "the option '%s' is not a number of seconds", name));
+  lua_pop(L, 1);
+  return seconds;
+}
+
+int io_option_keepalive(lua_State *L, int index) {
+  if (!push_option(L, index, "keepalive")) return 0;
+  bool is_boolean = lua_isboolean(L, -1), value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  if (is_boolean) return value ? KEEPALIVE_S : 0;
+  double seconds = io_option_seconds(L, index, "keepalive", 0);
+  luaL_argcheck(L, seconds >= 1 && seconds <= KEEPALIVE_MOST_S, index,
+                "the option 'keepalive' is not a number of seconds from 1 to 32767");
+  return (int)seconds;
+}
+
 size_t io_option_limit(lua_State *L, int index) {
   return (size_t)io_option_integer(L, index, "limit", READER_LIMIT);
 }
@@ -101,11 +130,14 @@ int io_open(lua_State *L, struct neap *rt) {
   make_slab(L, rt);
   stream_open(L, rt);
   tcp_open(L, rt);
+  unix_open(L, rt);
   listener_open(L, rt);
+  listen_open(L, rt);
+  names_open(L, rt);
+  datagram_open(L, rt);
+  fs_open(L, rt);
   signal_open(L, rt);
   census_open(L, rt);
-  runtime_push(L);
-  lua_pushcclosure(L, l_wait_readable, 1);
-  lua_setfield(L, -2, "wait_readable");
+  watcher_open(L, rt);
   return 0;
 }

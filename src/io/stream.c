@@ -26,6 +26,14 @@ struct stream *stream_check_open(lua_State *L, const char *call) {
   return s;
 }
 
+void stream_check_readable(lua_State *L, const struct stream *s, const char *call) {
+  if (!s->transport->readable) error_misuse(L, "%s: the stream is only for writing", call);
+}
+
+void stream_check_writable(lua_State *L, const struct stream *s, const char *call) {
+  if (!s->transport->writable) error_misuse(L, "%s: the stream is only for reading", call);
+}
+
 size_t stream_check_count(lua_State *L, int index, lua_Integer least) {
   lua_Integer count = luaL_checkinteger(L, index);
   luaL_argcheck(L, count >= least, index, "the number of bytes is too small");
@@ -35,11 +43,14 @@ size_t stream_check_count(lua_State *L, int index, lua_Integer least) {
 /* --- errors --- */
 
 const char *stream_name(const struct stream *s, char name[ADDRESS_MAX]) {
-  return address_name(&s->transport->peer, name);
+  return transport_name(s->transport, name);
 }
 
 int stream_failure(lua_State *L, const struct stream *s, int status, const char *call) {
   char name[ADDRESS_MAX];
+  const struct transport *t = s->transport;
+  if (t->error_code && status == t->error)
+    return error_return_as(L, t->error_code, t->error_text, call, stream_name(s, name));
   return error_return(L, status, call, stream_name(s, name));
 }
 
@@ -105,6 +116,7 @@ static void on_shut(void *owner, int status) {
  * is done. Returns true, or nil, err, code. */
 static int l_shutdown(lua_State *L) {
   struct stream *s = stream_check_open(L, "shutdown");
+  stream_check_writable(L, s, "shutdown");
   struct end_op *op = begin_wait(L, s, &shutdown_kind, &s->shutters);
   int status = 0;
   if (!s->shutting) {
@@ -197,10 +209,12 @@ static void warn_unclosed(lua_State *L, struct stream *s) {
   report_warning_later(L, s->rt);
 }
 
+bool stream_is_idle(const struct stream *s) {
+  return !s->reading && list_empty(&s->writers) && list_empty(&s->shutters) && list_empty(&s->closers);
+}
+
 void stream_let_go(struct stream *s) {
-  if (!s->collected || !s->transport || s->reading || !list_empty(&s->writers) ||
-      !list_empty(&s->shutters) || !list_empty(&s->closers))
-    return;
+  if (!s->collected || !s->transport || !stream_is_idle(s)) return;
   stream_forget_received(s);
   transport_release(s->transport);
   s->transport = NULL;
@@ -218,7 +232,9 @@ static int l_gc(lua_State *L) {
 
 /* --- addresses --- */
 
-static int push_address(lua_State *L, const union address *address) {
+/* Of an internet socket host and port, of anything else its label. */
+static int push_address(lua_State *L, const struct transport *t, const union address *address) {
+  if (t->label) return lua_pushstring(L, t->label), 1;
   char host[HOST_MAX];
   address_host(address, host);
   lua_pushstring(L, host);
@@ -226,18 +242,19 @@ static int push_address(lua_State *L, const union address *address) {
   return 2;
 }
 
-/* stream:peer_address(): the peer's host and port. */
+/* stream:peer_address(): the peer's host and port; the path of a Unix socket. */
 static int l_peer_address(lua_State *L) {
-  return push_address(L, &stream_check(L)->transport->peer);
+  const struct transport *t = stream_check(L)->transport;
+  return push_address(L, t, &t->peer);
 }
 
-/* stream:local_address(): its own host and port. */
+/* stream:local_address(): its own host and port; the path of a Unix socket. */
 static int l_local_address(lua_State *L) {
   struct stream *s = stream_check_open(L, "local_address");
   union address address;
-  int status = transport_local_address(s->transport, &address);
+  int status = s->transport->label ? 0 : transport_local_address(s->transport, &address);
   if (status < 0) return stream_failure(L, s, status, "local_address");
-  return push_address(L, &address);
+  return push_address(L, s->transport, &address);
 }
 
 static int l_tostring(lua_State *L) {

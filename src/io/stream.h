@@ -41,8 +41,12 @@ void stream_open(lua_State *L, struct neap *rt);
 /* Pushes a stream that has no transport yet: to be given one, or dropped. */
 struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit);
 
-/* The stream now owns the transport. */
+/* The stream now owns the transport. A layer over a stream's transport (TLS) takes that, and what was received and
+ * not read, and is attached in its place, while the stream is idle. */
 void stream_attach(struct stream *s, struct transport *t);
+
+/* Whether no call waits for it. */
+bool stream_is_idle(const struct stream *s);
 
 /* Lets go of the transport of a collected stream that no op waits for: where a state is closed, or a
  * program calls __gc, the ops go last. */
@@ -51,6 +55,10 @@ void stream_let_go(struct stream *s);
 /* The stream that is the first argument; raises if it is none, or is closed. */
 struct stream *stream_check(lua_State *L);
 struct stream *stream_check_open(lua_State *L, const char *call);
+
+/* Raise where the stream goes in one direction only, and that is the other one. */
+void stream_check_readable(lua_State *L, const struct stream *s, const char *call);
+void stream_check_writable(lua_State *L, const struct stream *s, const char *call);
 
 /* An argument that counts bytes. */
 size_t stream_check_count(lua_State *L, int index, lua_Integer least);

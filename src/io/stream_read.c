@@ -229,6 +229,7 @@ static const struct op_kind read_kind = READ_KIND("read"), lines_kind = READ_KIN
 
 static struct stream *check_reader(lua_State *L, const struct op_kind *kind) {
   struct stream *s = stream_check_open(L, kind->name);
+  stream_check_readable(L, s, kind->name);
   if (s->reading) error_misuse(L, "%s: another task is reading from the stream", kind->name);
   return s;
 }
@@ -238,6 +239,7 @@ static struct stream *check_reader(lua_State *L, const struct op_kind *kind) {
 static int read_requests(lua_State *L, struct stream *s, const struct op_kind *kind,
                          const struct request *requests, int count) {
   struct reading reading = {.requests = requests, .count = count};
+  if (s->transport->kind->resumes) s->reader.ended = false;
   bool answered = is_answered(s, &reading);
   if (answered && op_ready(L, s->rt, kind->name)) return answer(L, s, kind, &reading);
   struct read_op *op = op_begin(L, kind);

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/op.h"
 #include "core/runtime.h"
+#include "io/stream_read.h"
 
 enum { MAX_BUFS = 16 };
 
@@ -135,8 +136,16 @@ static int write_pieces(lua_State *L, struct stream *s, uv_buf_t *bufs, unsigned
 
 static struct stream *check_writer(lua_State *L, const char *call) {
   struct stream *s = stream_check_open(L, call);
+  stream_check_writable(L, s, call);
   if (s->shutting) error_misuse(L, "%s: the stream was shut down", call);
   return s;
+}
+
+/* What was read ahead is read again, behind what is written. */
+static void give_back(struct stream *s) {
+  transport_stop(s->transport);
+  s->transport->kind->give_back(s->transport, reader_length(&s->reader));
+  stream_forget_received(s);
 }
 
 /* stream:write(...): strings and numbers. Returns the stream, or nil, err, code. Waits only while more
@@ -152,6 +161,7 @@ static int l_write(lua_State *L) {
     length += piece.len;
   }
   if (count > MAX_BUFS) join(L, bufs, &count);
+  if (s->transport->kind->give_back) give_back(s);
   return write_pieces(L, s, bufs, count, length);
 }
 

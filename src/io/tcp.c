@@ -1,5 +1,4 @@
-/* Connecting over TCP: the name is resolved off the loop, then the addresses are tried one after
- * another, all in one op. */
+/* Connecting over TCP: the name is resolved off the loop, then its addresses race, all in one op. */
 #include "io/tcp.h"
 
 #include <lauxlib.h>
@@ -13,8 +12,12 @@
 #include "io/address.h"
 #include "io/io.h"
 #include "io/lookup.h"
+#include "io/race.h"
 #include "io/stream.h"
-#include "io/transport.h"
+
+/* RFC 8305, section 8: the recommended delay between attempts. */
+#define HEAD_START_S 0.25
+#define LONGEST_HEAD_START_S 1e9
 
 /* Where the arguments of open_connection lie. */
 enum { ARG_HOST = 1, ARG_PORT, ARG_OPTIONS };
@@ -23,76 +26,38 @@ struct connect_op {
   struct op op;
   struct neap *rt;
   struct slab *slab;
-  struct lookup *lookup;       /* while the name is being resolved */
-  struct addresses *addresses; /* to be tried, in order */
-  int next;                    /* the one that follows the one being tried */
-  struct transport *transport; /* of the attempt that is under way, or has succeeded */
-  union address local;         /* to connect from, if [has_local] */
-  bool has_local;
-  bool nodelay;
+  struct lookup *lookup; /* while the name is being resolved */
+  struct race *race;     /* then */
+  struct race_options options;
 };
 
-static void connected(void *owner, int status);
-
-static int begin_attempt(struct connect_op *op, const union address *address) {
-  int status = limits_address(op->rt, &address->any, false);
-  if (status == 0) status = limits_handle(op->rt);
-  if (status < 0) return status;
-  op->transport = transport_new(op->rt, op->slab, op->nodelay);
-  if (!op->transport) return UV_ENOMEM;
-  return transport_connect(op->transport, address, op->has_local ? &op->local : NULL, connected,
-                           op);
-}
-
-static void end_attempt(struct connect_op *op, int status) {
-  op->addresses->list[op->next - 1].status = status;
-  if (op->transport) transport_release(op->transport);
-  op->transport = NULL;
-}
-
-/* Tries addresses until one of them has to be waited for. */
-static void try_next(struct connect_op *op) {
-  while (op->next < op->addresses->count) {
-    int status = begin_attempt(op, &op->addresses->list[op->next++].address);
-    if (status == 0) return;
-    end_attempt(op, status);
-  }
-  bool found_any = op->addresses->count > 0;
-  op_complete(op->rt, &op->op, found_any ? op->addresses->list[0].status : UV_EAI_NODATA);
-}
-
-static void connected(void *owner, int status) {
+static void raced(void *owner, int status) {
   struct connect_op *op = owner;
-  if (status == 0) {
-    op_complete(op->rt, &op->op, 0);
-  } else {
-    end_attempt(op, status);
-    try_next(op);
-  }
+  op_complete(op->rt, &op->op, status);
+}
+
+static int begin_race(struct connect_op *op, const struct addresses *addresses) {
+  op->race = race_new(op->rt, op->slab, addresses, &op->options);
+  if (!op->race) return UV_ENOMEM;
+  race_start(op->race, raced, op);
+  return 0;
 }
 
 static void resolved(void *owner, int status, struct addresses *addresses) {
   struct connect_op *op = owner;
   op->lookup = NULL;
-  op->addresses = addresses;
-  if (status < 0)
-    op_complete(op->rt, &op->op, status);
-  else
-    try_next(op);
+  if (status == 0) status = begin_race(op, addresses);
+  memory_free(addresses);
+  if (status < 0) op_complete(op->rt, &op->op, status);
 }
 
 static int begin(struct connect_op *op, const char *host, int port) {
-  union address address;
-  if (!address_parse(&address, host, port)) {
-    int status = limits_name(op->rt);
-    if (status < 0) return status;
-    return lookup_start(&op->lookup, op->rt, host, port, false, resolved, op);
-  }
-  op->addresses = addresses_new(op->rt->memory, 1);
-  if (!op->addresses) return UV_ENOMEM;
-  op->addresses->list[0].address = address;
-  try_next(op);
-  return 0;
+  struct addresses *addresses = addresses_new(op->rt->memory, 1);
+  if (!addresses) return UV_ENOMEM;
+  int status = address_parse(&addresses->list[0], host, port) ? begin_race(op, addresses) : limits_name(op->rt);
+  memory_free(addresses);
+  if (status < 0 || op->race) return status;
+  return lookup_start(&op->lookup, op->rt, host, port, false, resolved, op);
 }
 
 /* --- the end --- */
@@ -105,14 +70,14 @@ static const char *push_target(lua_State *L) {
 }
 
 /* Adds to the error on top of the stack what each of several attempts met with. */
-static void tell_attempts(lua_State *L, const struct addresses *addresses) {
+static void tell_attempts(lua_State *L, const struct race *race) {
   char name[ADDRESS_MAX];
   luaL_Buffer message;
   luaL_checkstack(L, 8, NULL);
   int error = lua_gettop(L);
-  lua_createtable(L, addresses->count, 0);
-  for (int i = 0; i < addresses->count; i++) {
-    const struct attempt *attempt = &addresses->list[i];
+  lua_createtable(L, race->count, 0);
+  for (int i = 0; i < race->count; i++) {
+    const struct attempt *attempt = &race->attempts[i];
     error_return(L, attempt->status, "open_connection", address_name(&attempt->address, name));
     lua_pop(L, 1);
     lua_rawseti(L, error + 1, i + 1);
@@ -123,8 +88,8 @@ static void tell_attempts(lua_State *L, const struct addresses *addresses) {
   luaL_buffinit(L, &message);
   luaL_addstring(&message, "open_connection ");
   luaL_addstring(&message, target);
-  for (int i = 0; i < addresses->count; i++) {
-    const struct attempt *attempt = &addresses->list[i];
+  for (int i = 0; i < race->count; i++) {
+    const struct attempt *attempt = &race->attempts[i];
     luaL_addstring(&message, i == 0 ? ": " : ", ");
     luaL_addstring(&message, uv_strerror(attempt->status));
     luaL_addstring(&message, " (");
@@ -140,15 +105,14 @@ static int push_connect(lua_State *L, struct neap *rt, struct op *op) {
   struct connect_op *connect = (struct connect_op *)op;
   if (op->status < 0) {
     error_return(L, op->status, "open_connection", push_target(L));
-    if (!connect->addresses || connect->addresses->count < 2) return 3;
+    if (!connect->race || connect->race->count < 2) return 3;
     lua_insert(L, -2);
-    tell_attempts(L, connect->addresses);
+    tell_attempts(L, connect->race);
     lua_insert(L, -2);
     return 3;
   }
   struct stream *s = stream_new(L, rt, io_option_limit(L, ARG_OPTIONS));
-  stream_attach(s, connect->transport);
-  connect->transport = NULL;
+  stream_attach(s, race_take(connect->race));
   return 1;
 }
 
@@ -156,11 +120,9 @@ static void drop_connect(struct neap *rt, struct op *op) {
   (void)rt;
   struct connect_op *connect = (struct connect_op *)op;
   lookup_cancel(connect->lookup);
-  if (connect->transport) transport_release(connect->transport);
-  memory_free(connect->addresses);
+  race_free(connect->race);
   connect->lookup = NULL;
-  connect->transport = NULL;
-  connect->addresses = NULL;
+  connect->race = NULL;
 }
 
 static enum op_abort abort_connect(struct neap *rt, struct op *op) {
@@ -193,26 +155,33 @@ static bool check_local(lua_State *L, union address *local) {
   return true;
 }
 
-static const char *const option_names[] = {"limit", "nodelay", "local_addr", NULL};
+/* The option happy_eyeballs_delay; math.huge is allowed. */
+static int64_t check_head_start(lua_State *L) {
+  double seconds = io_option_seconds(L, ARG_OPTIONS, "happy_eyeballs_delay", HEAD_START_S);
+  return seconds >= LONGEST_HEAD_START_S ? INT64_MAX : (int64_t)(seconds * 1e9);
+}
 
-/* open_connection(host, port, options): a stream, or nil, err, code. Options: limit (of a line, in
- * bytes), nodelay (true), local_addr = {host, port}. */
+static const char *const option_names[] = {"limit", "nodelay", "keepalive", "local_addr", "happy_eyeballs_delay",
+                                           NULL};
+
+/* open_connection(host, port, options): a stream, or nil, err, code. Options: limit (of a line, in bytes), nodelay
+ * (true), keepalive (seconds), local_addr = {host, port}, happy_eyeballs_delay (seconds). */
 static int l_open_connection(lua_State *L) {
   const char *host = io_check_host(L, ARG_HOST);
   int port = io_check_port(L, ARG_PORT);
-  union address local;
+  struct race_options options = {0};
   lua_settop(L, ARG_OPTIONS);
   io_check_options(L, ARG_OPTIONS, option_names);
   io_option_limit(L, ARG_OPTIONS);
-  bool nodelay = io_option_boolean(L, ARG_OPTIONS, "nodelay", true);
-  bool has_local = check_local(L, &local);
+  options.nodelay = io_option_boolean(L, ARG_OPTIONS, "nodelay", true);
+  options.keepalive = io_option_keepalive(L, ARG_OPTIONS);
+  options.head_start_ns = check_head_start(L);
+  options.has_local = check_local(L, &options.local);
   struct slab *slab = io_slab(L);
   struct connect_op *op = op_begin(L, &connect_kind);
   op->rt = runtime_of(L);
   op->slab = slab;
-  op->nodelay = nodelay;
-  op->has_local = has_local;
-  if (has_local) op->local = local;
+  op->options = options;
   return op_await(L, &op->op, begin(op, host, port));
 }
 

@@ -56,6 +56,23 @@ return {
     assert(#done(stream:readexactly(3000)) == 3000)
   end) },
 
+  { name = "streams: a Unix socket", run = limited(function()
+    local path = os.tmpname()
+    os.remove(path)
+    local server <close> = done(neap.start_unix_server(echo, path, { max_connections = 2 }))
+    local stream <close> = done(neap.open_unix_connection(path))
+    assert(stream:peer_address() == path)
+    done(stream:write "hello\n")
+    assert(done(stream:read "l") == "hello")
+  end) },
+
+  { name = "streams: a server on several hosts", run = limited(function()
+    local server <close> = done(neap.start_server(echo, { HOST, "127.0.0.2" }, 0))
+    local stream <close> = done(neap.open_connection("127.0.0.2", server.port))
+    done(stream:write "hello\n")
+    assert(done(stream:read "l") == "hello")
+  end) },
+
   { name = "streams: some clients at once", run = limited(function()
     local server <close> = serve(echo)
     local results = neap.gather(table.unpack((function()
