@@ -63,7 +63,7 @@ for module in public_modules(sources) do
 end
 write(directory .. "/neap.lua", table.concat(parts, "\n") .. "\nreturn neap\n")
 
-for _, module in ipairs { "testing", "fs" } do
+for _, module in ipairs { "testing", "fs", "signal" } do
   local head = ("---@meta neap.%s\n\n---@class neap.%s\nlocal %s = {}\n\n"):format(module, module, module)
   local found = extract(("%s/%s.lua"):format(sources, module), module)
   local text = head .. table.concat(found, "\n") .. ("\nreturn %s\n"):format(module)

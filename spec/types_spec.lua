@@ -36,6 +36,7 @@ local function declared()
   add_declared(found, read "neap.lua", "neap")
   add_declared(found, read "neap/testing.lua", "testing")
   add_declared(found, read "neap/fs.lua", "fs")
+  add_declared(found, read "neap/signal.lua", "signal")
   return found
 end
 
@@ -76,7 +77,7 @@ describe("the types", function()
   end)
 
   it("name the parameters that there are", function()
-    for _, file in ipairs { "neap.lua", "neap/testing.lua", "neap/fs.lua" } do
+    for _, file in ipairs { "neap.lua", "neap/testing.lua", "neap/fs.lua", "neap/signal.lua" } do
       each_comment(read(file), function(line, comment)
         for name in comment:gmatch "%-%-%-@param ([%w_]+)" do
           assert(line:find("[( ]" .. name .. "[,)]"), ("%s: no parameter %s"):format(line, name))
@@ -86,7 +87,7 @@ describe("the types", function()
   end)
 
   it("say something of each function, or what it returns", function()
-    for _, file in ipairs { "neap.lua", "neap/testing.lua", "neap/fs.lua" } do
+    for _, file in ipairs { "neap.lua", "neap/testing.lua", "neap/fs.lua", "neap/signal.lua" } do
       each_comment(read(file), function(line, comment)
         assert(comment:find "%-%-%- %u" or comment:find "@return" or comment:find "@param", line .. " has no comment")
       end)
@@ -94,7 +95,7 @@ describe("the types", function()
   end)
 
   it("name classes and aliases that there are", function()
-    local text = read "neap.lua" .. read "neap/fs.lua"
+    local text = read "neap.lua" .. read "neap/fs.lua" .. read "neap/signal.lua"
     local known = { neap = true }
     for name in text:gmatch "%-%-%-@%l+ (neap[.%w]*)" do known[name] = true end
     for line in text:gmatch "%-%-%-@[^\n]*" do
@@ -106,5 +107,6 @@ describe("the types", function()
     assert.equal("table", type(assert(load(read "neap.lua", "=neap.lua", "t"))()))
     assert.equal("table", type(assert(load(read "neap/testing.lua", "=testing.lua", "t"))()))
     assert.equal("table", type(assert(load(read "neap/fs.lua", "=fs.lua", "t"))()))
+    assert.equal("table", type(assert(load(read "neap/signal.lua", "=signal.lua", "t"))()))
   end)
 end)

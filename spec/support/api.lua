@@ -2,7 +2,8 @@
 -- can be reached from them or from the registry, also of those that no module exports; and what of Lua's neap replaces.
 local api = {}
 
-local MODULES <const> = { neap = "neap", ["neap.testing"] = "testing", ["neap.fs"] = "fs" }
+local MODULES <const> = { neap = "neap", ["neap.testing"] = "testing", ["neap.fs"] = "fs",
+  ["neap.signal"] = "signal" }
 
 
 local function each_upvalue(fn, visit)
