@@ -58,7 +58,9 @@ end)
 
 -- What is typed, and the text that comes of it.
 local EDITS <const> = {
-  ["keys of the keyboard"] = { "bd" .. LEFT .. "c" .. HOME .. "a" .. END .. "e" .. LEFT .. LEFT .. RIGHT .. DELETE, "abcd" },
+  ["keys of the keyboard"] = {
+    "bd" .. LEFT .. "c" .. HOME .. "a" .. END .. "e" .. LEFT .. LEFT .. RIGHT .. DELETE, "abcd",
+  },
   ["control keys"] = { "bc\1a\5dx\2\4", "abcd" },
   ["taking out"] = { "abc\127\127x\8y", "ay" },
   ["words"] = { "one two three\27b\27bX\27f\27dY\27\127Z", "one Z" },
@@ -229,6 +231,16 @@ end
     end)()
     local _, count = read(path):gsub("\n", "")
     assert.equal(1000, count)
+  end)
+
+  it("is where it is without NEAP_HISTORY, with -E", function()
+    local dir <close> = folder.new()
+    local t <close> = terminal.start { "-E", history = "/nowhere", env = { "XDG_STATE_HOME=" .. dir.path } }
+    t:expect "\n>"
+    t:type "1\r"
+    t:expect "1\n>"
+    ends(t)
+    assert.is_true(pcall(read, dir.path .. "/neap/history"))
   end)
 
   it("that cannot be written is none", session({ history = "/dev/null/history" }, function(t)

@@ -9,11 +9,16 @@ local terminal <const> = require "neap.terminal"
 
 -- What the user takes from the globals is not taken from here. `print` is the user's, as in `lua`.
 local getmetatable, select, tostring, type = getmetatable, select, tostring, type
-local load, pcall, xpcall, traceback = load, pcall, xpcall, debug.traceback
+local load, pcall, xpcall, debug, traceback = load, pcall, xpcall, debug, debug.traceback
 local concat, getenv, max, setmetatable = table.concat, os.getenv, math.max, setmetatable
 local io, package, globals <const> = io, package, _G
 
 local STDIN <const> = 0
+
+--- What the environment sets, unless option -E forbids to ask.
+local function setting(name)
+  return not debug.getregistry().LUA_NOENV and getenv(name) or nil
+end
 
 local function prompt(first)
   local text = first and globals._PROMPT or not first and globals._PROMPT2
@@ -174,7 +179,7 @@ function edited.read(line)
 end
 
 local function start_editing()
-  local path = history.path()
+  local path = history.path(setting "NEAP_HISTORY")
   local texts, long = {}, false
   if path then texts, long = history.read(path) end
   if long then terminal.save(path, history.whole(texts), true) end
@@ -230,7 +235,7 @@ local function run(chunk)
 end
 
 return function()
-  local edits = getenv "NEAP_EDITOR" ~= "none" and terminal.open()
+  local edits = setting "NEAP_EDITOR" ~= "none" and terminal.open()
   local read = edits and start_editing() or plain.read
   for code in read do
     local chunk, message = compile(code)

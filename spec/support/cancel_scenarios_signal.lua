@@ -75,7 +75,8 @@ scenarios["for name in listener:signals()"] = {
   real = true,
   make = function()
     return listener_scene(function(listener)
-      for name in listener:signals() do return name end
+      local next_signal, state = listener:signals()
+      return next_signal(state)
     end)
   end,
 }
