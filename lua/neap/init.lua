@@ -27,4 +27,15 @@ end
 
 neap._VERSION = core.version
 
+--- Rooms of their own, loaded when they are first used.
+local lazy <const> = {
+  subprocess = true,
+}
+
+setmetatable(neap, { __index = function(_, name)
+  if not lazy[name] then return nil end
+  neap[name] = require("neap." .. name)
+  return neap[name]
+end })
+
 return neap

@@ -1,0 +1,13 @@
+/* What signals are called. */
+#ifndef NEAP_IO_SIGNAL_NAME_H
+#define NEAP_IO_SIGNAL_NAME_H
+
+#include <lua.h>
+
+/* The number of the signal at [index], which is a name or a number; raises a bad argument if there is none. */
+int signal_check(lua_State *L, int index);
+
+/* Pushes the name: "SIGINT", or "signal 99". Returns it. */
+const char *signal_push_name(lua_State *L, int number);
+
+#endif
