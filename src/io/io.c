@@ -8,6 +8,7 @@
 #include "io/census.h"
 #include "io/listen.h"
 #include "io/listener.h"
+#include "io/process.h"
 #include "io/readable.h"
 #include "io/reader.h"
 #include "io/slab.h"
@@ -129,6 +130,7 @@ int io_open(lua_State *L, struct neap *rt) {
   unix_open(L, rt);
   listener_open(L, rt);
   listen_open(L, rt);
+  process_open(L, rt);
   census_open(L, rt);
   runtime_push(L);
   lua_pushcclosure(L, l_wait_readable, 1);
