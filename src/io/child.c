@@ -32,17 +32,15 @@ static int deliver(const struct child *child, int number) {
   return kill(pid, number) == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
-/* The members of its group that it has left behind go with it when its end was asked for. Their group's number can
- * not be anyone else's as long as there are any. */
-static void end_rest_of_group(struct child *child) {
-  if (child->group && child->ending) deliver(child, SIGKILL);
+void child_end_group(struct child *child) {
+  if (child->group && child->state == CHILD_ENDED) deliver(child, SIGKILL);
 }
 
 static void on_exit(uv_process_t *process, int64_t status, int signal_number) {
   struct child *child = (struct child *)process;
   child->state = CHILD_ENDED;
   child->returncode = signal_number ? -signal_number : (int)status;
-  end_rest_of_group(child);
+  if (child->ending) child_end_group(child);
   close_handles(child);
   if (child->owner) child->ended(child->owner);
 }

@@ -47,7 +47,11 @@ void child_hold(struct child *child, bool hold);
 /* Returns 0, UV_ESRCH if it has ended, or another code. */
 int child_signal(struct child *child, int number);
 
-/* Asks it to end, and kills it when it has not done so within [grace] real seconds. Only the first call counts. */
+/* Asks it to end, and kills it when it has not done so within [grace] real seconds; what is left of its group then is
+ * killed too. Only the first call counts. */
 void child_end(struct child *child, double grace);
+
+/* Kills what one that has ended has left of its group. The group's number is nobody else's as long as it has members. */
+void child_end_group(struct child *child);
 
 #endif

@@ -141,11 +141,12 @@ static int l_terminate(lua_State *L) {
 
 static int l_kill(lua_State *L) { return signalled(L, child_signal(check_process(L)->child, SIGKILL), "kill"); }
 
-/* process:begin_close(): the process is to end, and is killed when it has not done so after its grace; our ends of its
- * pipes are closed. Waits for nothing. */
-static int l_begin_close(lua_State *L) {
+/* process_end(process, held): it is to end, and is killed when it has not done so after its grace. One that has ended,
+ * but whose pipes are held, has left others of its group behind. Waits for nothing. */
+static int l_process_end(lua_State *L) {
   struct process *p = check_process(L);
   child_end(p->child, p->grace);
+  if (lua_toboolean(L, 2)) child_end_group(p->child);
   return 0;
 }
 
@@ -177,6 +178,9 @@ static int push_state(lua_State *L, const struct child *child) {
   lua_pushfstring(L, "ended by %s", signal_push_name(L, -child->returncode));
   return 1;
 }
+
+/* process_state(process): "exit status 1", "ended by SIGKILL", or "running". */
+static int l_process_state(lua_State *L) { return push_state(L, check_process(L)->child); }
 
 static int l_tostring(lua_State *L) {
   struct process *p = check_process(L);
@@ -331,12 +335,18 @@ static int l_spawn(lua_State *L) {
   return spawn_checked(L, rt, call, &options);
 }
 
+static const luaL_Reg functions[] = {
+    {"spawn", l_spawn},
+    {"process_end", l_process_end},
+    {"process_state", l_process_state},
+    {NULL, NULL},
+};
+
 static const luaL_Reg methods[] = {
     {"wait", l_wait},
     {"send_signal", l_send_signal},
     {"terminate", l_terminate},
     {"kill", l_kill},
-    {"begin_close", l_begin_close},
     {"__gc", l_gc},
     {"__tostring", l_tostring},
     {NULL, NULL},
@@ -352,6 +362,5 @@ void process_open(lua_State *L, struct neap *rt) {
   lua_setfield(L, -2, "__index");
   lua_setfield(L, -2, "Process");
   runtime_push(L);
-  lua_pushcclosure(L, l_spawn, 1);
-  lua_setfield(L, -2, "spawn");
+  luaL_setfuncs(L, functions, 1);
 }
