@@ -55,7 +55,7 @@ set(lua $<IF:$<BOOL:${NEAP_INTERPRETER}>,${NEAP_INTERPRETER},$<TARGET_FILE:neap>
 
 set(made ${CMAKE_BINARY_DIR}/share)
 set(types ${made}/library)
-add_custom_command(OUTPUT ${types}/neap.lua ${types}/neap/testing.lua
+add_custom_command(OUTPUT ${types}/neap.lua ${types}/neap/testing.lua ${types}/neap/subprocess.lua
   COMMAND ${CMAKE_COMMAND} -E make_directory ${types}/neap
   COMMAND ${lua} cmake/types.lua docs/types/neap.lua lua/neap ${types}
   DEPENDS cmake/types.lua docs/types/neap.lua ${lua_files}

@@ -63,6 +63,9 @@ for module in public_modules(sources) do
 end
 write(directory .. "/neap.lua", table.concat(parts, "\n") .. "\nreturn neap\n")
 
-local head = "---@meta neap.testing\n\n---@class neap.testing\nlocal testing = {}\n\n"
-local testing = extract(sources .. "/testing.lua", "testing")
-write(directory .. "/neap/testing.lua", head .. table.concat(testing, "\n") .. "\nreturn testing\n")
+for _, module in ipairs { "testing", "subprocess" } do
+  local head = ("---@meta neap.%s\n\n---@class neap.%s\nlocal %s = {}\n\n"):format(module, module, module)
+  local found = extract(("%s/%s.lua"):format(sources, module), module)
+  local text = head .. table.concat(found, "\n") .. ("\nreturn %s\n"):format(module)
+  write(("%s/neap/%s.lua"):format(directory, module), text)
+end

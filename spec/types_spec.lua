@@ -34,6 +34,7 @@ local function declared()
   local found = {}
   add_declared(found, read "neap.lua", "neap")
   add_declared(found, read "neap/testing.lua", "testing")
+  add_declared(found, read "neap/subprocess.lua", "subprocess")
   return found
 end
 
@@ -74,7 +75,7 @@ describe("the types", function()
   end)
 
   it("name the parameters that there are", function()
-    for _, file in ipairs { "neap.lua", "neap/testing.lua" } do
+    for _, file in ipairs { "neap.lua", "neap/testing.lua", "neap/subprocess.lua" } do
       each_comment(read(file), function(line, comment)
         for name in comment:gmatch "%-%-%-@param ([%w_]+)" do
           assert(line:find("[( ]" .. name .. "[,)]"), ("%s: no parameter %s"):format(line, name))
@@ -84,7 +85,7 @@ describe("the types", function()
   end)
 
   it("say something of each function, or what it returns", function()
-    for _, file in ipairs { "neap.lua", "neap/testing.lua" } do
+    for _, file in ipairs { "neap.lua", "neap/testing.lua", "neap/subprocess.lua" } do
       each_comment(read(file), function(line, comment)
         assert(comment:find "%-%-%- %u" or comment:find "@return" or comment:find "@param", line .. " has no comment")
       end)
@@ -92,7 +93,7 @@ describe("the types", function()
   end)
 
   it("name classes and aliases that there are", function()
-    local text = read "neap.lua"
+    local text = read "neap.lua" .. read "neap/subprocess.lua"
     local known = { neap = true }
     for name in text:gmatch "%-%-%-@%l+ (neap[.%w]*)" do known[name] = true end
     for line in text:gmatch "%-%-%-@[^\n]*" do
@@ -103,5 +104,6 @@ describe("the types", function()
   it("are Lua, and return the modules", function()
     assert.equal("table", type(assert(load(read "neap.lua", "=neap.lua", "t"))()))
     assert.equal("table", type(assert(load(read "neap/testing.lua", "=testing.lua", "t"))()))
+    assert.equal("table", type(assert(load(read "neap/subprocess.lua", "=subprocess.lua", "t"))()))
   end)
 end)

@@ -3,7 +3,7 @@ local core = require "neap.core"
 local check = require "neap.check"
 local TaskGroup <const> = require("neap").TaskGroup
 
-local subprocess = {}
+local M = {}
 
 --- What `run{check = true}` returns: it has `returncode`, `stdout`, `stderr`, `args`.
 ---@class neap.ProcessError: neap.Error
@@ -11,7 +11,8 @@ local subprocess = {}
 ---@field stdout string?
 ---@field stderr string?
 ---@field args string[]
-subprocess.ProcessError = core.error_kind "ProcessError"
+
+M.ProcessError = core.error_kind "ProcessError"
 
 --- A child process. A `<close>` value: it is ended, and waited for. One that is collected while it runs is ended, too,
 --- unless it was started as `detached`.
@@ -183,7 +184,7 @@ Process.__close = Process.close
 ---@return neap.Process?
 ---@return neap.OSError?
 ---@return string? code
-function subprocess.exec(options)
+function M.exec(options)
   return core.spawn("exec", options, "inherit", "inherit", "inherit")
 end
 
@@ -193,7 +194,7 @@ end
 ---@return neap.Process?
 ---@return neap.OSError?
 ---@return string? code
-function subprocess.shell(options)
+function M.shell(options)
   return core.spawn("shell", options, "inherit", "inherit", "inherit")
 end
 
@@ -247,7 +248,7 @@ local function add_output(to, process, pieces)
 end
 
 local function exit_error(process, pieces)
-  local err = subprocess.ProcessError(("subprocess.run %s: %s"):format(process.args[1], core.process_state(process)))
+  local err = M.ProcessError(("subprocess.run %s: %s"):format(process.args[1], core.process_state(process)))
   err.code = process.returncode < 0 and "SIGNAL" or "EXIT"
   return nil, add_output(err, process, pieces), err.code
 end
@@ -264,7 +265,7 @@ end
 ---@return neap.RunResult?
 ---@return neap.Error?
 ---@return string? code
-function subprocess.run(options)
+function M.run(options)
   if type(options) == "table" then check_run(options) end
   local process, err, code
   if type(options) == "table" then
@@ -282,4 +283,4 @@ function subprocess.run(options)
   return add_output({}, process, pieces)
 end
 
-return subprocess
+return M

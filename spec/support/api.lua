@@ -2,7 +2,7 @@
 -- can be reached from them or from the registry, also of those that no module exports; and what of Lua's neap replaces.
 local api = {}
 
-local MODULES <const> = { neap = "neap", ["neap.testing"] = "testing" }
+local MODULES <const> = { neap = "neap", ["neap.testing"] = "testing", ["neap.subprocess"] = "subprocess" }
 
 
 local function each_upvalue(fn, visit)
