@@ -132,25 +132,32 @@ end
 
 -- --- its end ---
 
---- Closes its pipes. Returns whether somebody may hold the other end of one.
-local function close_pipes(process)
-  local held = false
-  for _, name in ipairs(PIPES) do
+--- Whether somebody may hold the other end of a pipe that is read.
+local function is_held(process)
+  for _, name in ipairs { "stdout", "stderr" } do
     local stream = process[name]
-    if stream and not stream:is_closing() then
-      held = held or name ~= "stdin" and not stream:at_eof()
-      stream:abort()
-    end
+    if stream and not stream:is_closing() and not stream:at_eof() then return true end
   end
-  return held
+  return false
 end
 
---- Ends the process, if it runs, and waits for that: closes its pipes and sends SIGTERM; and SIGKILL when it has not
---- ended after its `grace` (5 seconds). What it leaves of its group is killed. This is what the end of a block does.
+--- Closes its pipes when it has ended, or cannot be waited for.
+local pipes <const> = { __close = function(guard)
+  for _, name in ipairs(PIPES) do
+    local stream = guard.process[name]
+    if stream then stream:abort() end
+  end
+end }
+
+--- Ends the process, if it runs, and waits for that: closes its input and sends SIGTERM; and SIGKILL when it has not
+--- ended after its `grace` (5 seconds). What it leaves of its group is killed. Then its output is closed, which nobody
+--- needs to read until then. This is what the end of a block does.
 ---@return integer returncode
 function Process:close()
   check_process("close", self)
-  core.process_end(self, close_pipes(self))
+  local _ <close> = setmetatable({ process = self }, pipes)
+  if self.stdin then self.stdin:abort() end
+  core.process_end(self, is_held(self))
   if self.returncode then return self.returncode end
   local shield <close> = core.shielded()
   return self:wait()

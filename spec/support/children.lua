@@ -17,6 +17,13 @@ function children.gone(pid)
   return true
 end
 
+-- Waits until nobody of that session is left, zombies that await their new parent aside.
+function children.session_gone(pid)
+  local limit <close> = neap.timeout(10)
+  while os.execute(("pgrep -r R,S,D,T -s %d >/dev/null"):format(pid)) do neap.sleep(0.005) end
+  return true
+end
+
 -- A name for a file that is not there.
 function children.path()
   local path = os.tmpname()
