@@ -55,9 +55,11 @@ set(lua $<IF:$<BOOL:${NEAP_INTERPRETER}>,${NEAP_INTERPRETER},$<TARGET_FILE:neap>
 
 set(made ${CMAKE_BINARY_DIR}/share)
 set(types ${made}/library)
-add_custom_command(OUTPUT ${types}/neap.lua ${types}/neap/testing.lua ${types}/neap/fs.lua
+set(modules testing fs signal subprocess) # beside the first one
+list(TRANSFORM modules REPLACE "(.+)" "${types}/neap/\\1.lua" OUTPUT_VARIABLE module_types)
+add_custom_command(OUTPUT ${types}/neap.lua ${module_types}
   COMMAND ${CMAKE_COMMAND} -E make_directory ${types}/neap
-  COMMAND ${lua} cmake/types.lua docs/types/neap.lua lua/neap ${types}
+  COMMAND ${lua} cmake/types.lua docs/types/neap.lua lua/neap ${types} ${modules}
   DEPENDS cmake/types.lua docs/types/neap.lua ${lua_files}
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMENT "Types for lua-language-server" VERBATIM)
 install(DIRECTORY ${types} DESTINATION ${CMAKE_INSTALL_DATADIR}/neap)

@@ -30,7 +30,7 @@ end
 neap._VERSION = core.version
 
 --- Loaded when it is first used.
-local lazy <const> = { fs = true, signal = true }
+local lazy <const> = { fs = true, signal = true, subprocess = true }
 
 return setmetatable(neap, { __index = function(_, name)
   if not lazy[name] then return nil end

@@ -11,6 +11,7 @@
 #include "io/fs.h"
 #include "io/listener.h"
 #include "io/names.h"
+#include "io/process.h"
 #include "io/reader.h"
 #include "io/signal.h"
 #include "io/slab.h"
@@ -137,6 +138,7 @@ int io_open(lua_State *L, struct neap *rt) {
   datagram_open(L, rt);
   fs_open(L, rt);
   signal_open(L, rt);
+  process_open(L, rt);
   census_open(L, rt);
   watcher_open(L, rt);
   return 0;

@@ -104,3 +104,7 @@ void transport_abort(struct transport *t) {
 int transport_local_address(const struct transport *t, union address *address) {
   return t->kind->local_address ? t->kind->local_address(t, address) : UV_ENOTSUP;
 }
+
+int transport_descriptor(const struct transport *t) {
+  return t->kind->descriptor ? t->kind->descriptor(t) : UV_ENOTSUP;
+}

@@ -34,6 +34,7 @@ struct transport_kind {
   void (*close)(struct transport *t); /* once; [closing] is set */
   void (*abort)(struct transport *t); /* also while it closes */
   int (*local_address)(const struct transport *t, union address *address); /* NULL: it has none */
+  int (*descriptor)(const struct transport *t); /* or a code; NULL: it has none that bytes could bypass it by */
 
   /* [unread] of the bytes that were received are given back: the next bytes to come, or to be overwritten, are
    * those. NULL: reading and writing have nothing to do with each other. */
@@ -112,5 +113,9 @@ void transport_close(struct transport *t);
 void transport_abort(struct transport *t);
 
 int transport_local_address(const struct transport *t, union address *address);
+
+/* The descriptor that the bytes go through, or UV_ENOTSUP where they are not those of the stream. It stays the
+ * transport's. */
+int transport_descriptor(const struct transport *t);
 
 #endif

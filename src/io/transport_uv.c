@@ -205,9 +205,15 @@ static int tcp_address(const struct transport *t, union address *address) {
   return uv_tcp_getsockname(&uv_of_const(t)->uv.tcp, &address->any, &length);
 }
 
+static int descriptor(const struct transport *t) {
+  uv_os_fd_t fd;
+  int status = uv_fileno(&uv_of_const(t)->uv.handle, &fd);
+  return status < 0 ? status : fd;
+}
+
 #define COMMON \
   .start = start, .stop = stop, .hold = hold, .write = write_some, .queued = queued, .shutdown = end_sending, \
-  .close = close_behind_queue
+  .close = close_behind_queue, .descriptor = descriptor
 
 static const struct transport_kind tcp_kind = {COMMON, .abort = reset, .local_address = tcp_address},
                                    pipe_kind = {COMMON, .abort = close_now},
