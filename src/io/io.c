@@ -12,6 +12,7 @@
 #include "io/listener.h"
 #include "io/names.h"
 #include "io/process.h"
+#include "io/open.h"
 #include "io/reader.h"
 #include "io/signal.h"
 #include "io/slab.h"
@@ -139,6 +140,7 @@ int io_open(lua_State *L, struct neap *rt) {
   fs_open(L, rt);
   signal_open(L, rt);
   process_open(L, rt);
+  open_open(L, rt);
   census_open(L, rt);
   watcher_open(L, rt);
   return 0;

@@ -6,6 +6,7 @@
 #include "core/op.h"
 #include "core/report.h"
 #include "core/runtime.h"
+#include "io/stream_file.h"
 #include "io/stream_read.h"
 #include "io/stream_write.h"
 
@@ -34,6 +35,11 @@ void stream_check_writable(lua_State *L, const struct stream *s, const char *cal
   if (!s->transport->writable) error_misuse(L, "%s: the stream is only for reading", call);
 }
 
+void stream_check_alone(lua_State *L, const struct stream *s, const char *call) {
+  if (s->reading && s->transport->kind->give_back)
+    error_misuse(L, "%s: another task is reading from the file", call);
+}
+
 size_t stream_check_count(lua_State *L, int index, lua_Integer least) {
   lua_Integer count = luaL_checkinteger(L, index);
   luaL_argcheck(L, count >= least, index, "the number of bytes is too small");
@@ -52,6 +58,20 @@ int stream_failure(lua_State *L, const struct stream *s, int status, const char 
   if (t->error_code && status == t->error)
     return error_return_as(L, t->error_code, t->error_text, call, stream_name(s, name));
   return error_return(L, status, call, stream_name(s, name));
+}
+
+int stream_take_error(struct stream *s) {
+  int error = s->transport->error;
+  if (s->transport->kind->resumes) s->transport->error = 0;
+  return error;
+}
+
+void stream_give_back(struct stream *s) {
+  struct transport *t = s->transport;
+  if (!t->kind->give_back) return;
+  transport_stop(t);
+  t->kind->give_back(t, reader_length(&s->reader));
+  stream_forget_received(s);
 }
 
 /* --- half closing, closing --- */
@@ -284,6 +304,8 @@ void stream_open(lua_State *L, struct neap *rt) {
   luaL_setfuncs(L, stream_read_methods, 1);
   runtime_push(L);
   luaL_setfuncs(L, stream_write_methods, 1);
+  runtime_push(L);
+  luaL_setfuncs(L, stream_file_methods, 1);
   lua_pop(L, 1);
 }
 
@@ -306,5 +328,6 @@ struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit) {
 
 void stream_attach(struct stream *s, struct transport *t) {
   s->transport = t;
+  if (t->kind->resumes) s->high = s->low = 0;
   transport_own(t, &events, s);
 }

@@ -60,6 +60,15 @@ struct stream *stream_check_open(lua_State *L, const char *call);
 void stream_check_readable(lua_State *L, const struct stream *s, const char *call);
 void stream_check_writable(lua_State *L, const struct stream *s, const char *call);
 
+/* Raises where a task is reading from what has but one position. */
+void stream_check_alone(lua_State *L, const struct stream *s, const char *call);
+
+/* What was received and not read is left to the next read, or to be overwritten, where there is a position. */
+void stream_give_back(struct stream *s);
+
+/* The error of what was written, for whoever is told of it; a file is not broken by it for ever. */
+int stream_take_error(struct stream *s);
+
 /* An argument that counts bytes. */
 size_t stream_check_count(lua_State *L, int index, lua_Integer least);
 

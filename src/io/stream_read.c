@@ -234,12 +234,18 @@ static struct stream *check_reader(lua_State *L, const struct op_kind *kind) {
   return s;
 }
 
+/* The end of a file, and its errors, are looked at again; lost bytes stay lost. */
+static void resume(struct stream *s) {
+  s->reader.ended = false;
+  if (s->error != UV_ENOMEM) s->error = 0;
+}
+
 /* Answers from the buffer without suspending if it can. A single request is copied; several must
  * stay where they are until the call returns. */
 static int read_requests(lua_State *L, struct stream *s, const struct op_kind *kind,
                          const struct request *requests, int count) {
   struct reading reading = {.requests = requests, .count = count};
-  if (s->transport->kind->resumes) s->reader.ended = false;
+  if (s->transport->kind->resumes) resume(s);
   bool answered = is_answered(s, &reading);
   if (answered && op_ready(L, s->rt, kind->name)) return answer(L, s, kind, &reading);
   struct read_op *op = op_begin(L, kind);

@@ -1,0 +1,176 @@
+/* Opening files, off the loop, and making streams of descriptors. */
+#include "io/open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/error.h"
+#include "core/limits.h"
+#include "core/op.h"
+#include "core/runtime.h"
+#include "io/descriptor.h"
+#include "io/io.h"
+#include "io/stream.h"
+
+/* Where the arguments of fs.open lie. */
+enum { ARG_PATH = 1, ARG_MODE, ARG_OPTIONS };
+
+enum { DEFAULT_PERMISSIONS = 0644, PERMISSIONS_MOST = 07777 };
+
+/* What the pool does. It lives until that is done, whether or not anyone still waits. */
+struct opening {
+  uv_work_t req; /* must be first */
+  struct neap *rt;
+  struct open_op *op; /* NULL: nobody waits */
+  int flags;
+  int permissions;
+  int fd;
+  int result; /* a kind of descriptor, or UV_E* */
+  char path[];
+};
+
+struct open_op {
+  struct op op;
+  struct slab *slab;
+  struct opening *opening; /* NULL: it is done */
+  int fd;                  /* what it opened, until a transport has it, or -1 */
+  int kind;
+};
+
+/* --- fs.open --- */
+
+static void open_path(uv_work_t *req) {
+  struct opening *o = (struct opening *)req;
+  do o->fd = open(o->path, o->flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, o->permissions);
+  while (o->fd < 0 && errno == EINTR);
+  o->result = o->fd < 0 ? uv_translate_sys_error(errno) : descriptor_look(o->fd);
+  if (o->fd >= 0 && o->flags & O_APPEND && (o->flags & O_ACCMODE) == O_WRONLY) lseek(o->fd, 0, SEEK_END);
+}
+
+static void on_opened(uv_work_t *req, int status) {
+  struct opening *o = (struct opening *)req;
+  struct open_op *op = o->op;
+  if (op) {
+    op->opening = NULL;
+    op->fd = o->fd;
+    op->kind = o->result;
+    op_complete(o->rt, &op->op, status < 0 ? status : o->result < 0 ? o->result : 0);
+  } else if (status == 0 && o->fd >= 0) {
+    close(o->fd);
+  }
+  memory_free(o);
+}
+
+static int push_opened(lua_State *L, struct neap *rt, struct op *op) {
+  struct open_op *open = (struct open_op *)op;
+  const char *path = lua_tostring(L, ARG_PATH);
+  struct transport *t;
+  if (op->status < 0) return error_return(L, op->status, "fs.open", path);
+  struct stream *s = stream_new(L, rt, io_option_limit(L, ARG_OPTIONS));
+  int fd = open->fd;
+  open->fd = -1;
+  int status = descriptor_open(rt, open->slab, fd, (enum descriptor_kind)open->kind, path, &t);
+  if (status < 0) return error_return(L, status, "fs.open", path);
+  stream_attach(s, t);
+  return 1;
+}
+
+static void drop_open(struct neap *rt, struct op *op) {
+  struct open_op *open = (struct open_op *)op;
+  (void)rt;
+  if (open->opening) {
+    open->opening->op = NULL;
+    uv_cancel((uv_req_t *)&open->opening->req);
+  }
+  if (open->fd >= 0) close(open->fd);
+  open->opening = NULL;
+  open->fd = -1;
+}
+
+static enum op_abort abort_open(struct neap *rt, struct op *op) {
+  drop_open(rt, op);
+  return OP_GONE;
+}
+
+static const struct op_kind open_kind = {
+    .name = "fs.open",
+    .size = sizeof(struct open_op),
+    .push = push_opened,
+    .abort = abort_open,
+    .drop = drop_open,
+    .local = true,
+};
+
+static int begin(struct neap *rt, struct open_op *op, const char *path, int flags, int permissions) {
+  int status = limits_handle(rt);
+  if (status < 0) return status;
+  size_t size = strlen(path) + 1;
+  struct opening *o = memory_alloc(rt->memory, sizeof *o + size);
+  if (!o) return UV_ENOMEM;
+  *o = (struct opening){.rt = rt, .op = op, .flags = flags, .permissions = permissions, .fd = -1};
+  memcpy(o->path, path, size);
+  op->opening = o;
+  rt->pool_used = true;
+  return uv_queue_work(rt->loop, &o->req, open_path, on_opened);
+}
+
+/* The modes of io.open, and "x": the file must not be there yet. */
+static int check_mode(lua_State *L) {
+  const char *mode = luaL_optstring(L, ARG_MODE, "r");
+  char letter = *mode;
+  bool plus = letter && mode[1] == '+';
+  bool exclusive = false;
+  int flags = plus ? O_RDWR : letter == 'r' ? O_RDONLY : O_WRONLY;
+  for (mode += plus ? 2 : letter != 0; *mode == 'b' || (*mode == 'x' && letter == 'w'); mode++)
+    exclusive |= *mode == 'x';
+  luaL_argcheck(L, letter && strchr("rwa", letter) && *mode == '\0', ARG_MODE, "invalid mode");
+  if (letter != 'r') flags |= O_CREAT;
+  if (letter == 'w') flags |= exclusive ? O_EXCL : O_TRUNC;
+  if (letter == 'a') flags |= O_APPEND;
+  return flags;
+}
+
+static int option_permissions(lua_State *L) {
+  if (lua_isnil(L, ARG_OPTIONS) || lua_getfield(L, ARG_OPTIONS, "mode") == LUA_TNIL) return DEFAULT_PERMISSIONS;
+  int is_integer;
+  lua_Integer mode = lua_tointegerx(L, -1, &is_integer);
+  luaL_argcheck(L, is_integer && mode >= 0 && mode <= PERMISSIONS_MOST, ARG_OPTIONS,
+                "the option 'mode' is not in the range 0 to 4095");
+  return (int)mode;
+}
+
+static const char *const option_names[] = {"limit", "mode", "exclusive", NULL};
+
+/* fs.open(path, mode, options): a stream, or nil, err, code. Modes are io.open's, and "x" behind "w". Options:
+ * limit (of a line, in bytes), mode (permissions of a new file: 420, which is 0644), exclusive. */
+static int l_fs_open(lua_State *L) {
+  size_t length;
+  const char *path = luaL_checklstring(L, ARG_PATH, &length);
+  luaL_argcheck(L, strlen(path) == length, ARG_PATH, "the path contains a zero byte");
+  int flags = check_mode(L);
+  lua_settop(L, ARG_OPTIONS);
+  io_check_options(L, ARG_OPTIONS, option_names);
+  io_option_limit(L, ARG_OPTIONS);
+  int permissions = option_permissions(L);
+  if (io_option_boolean(L, ARG_OPTIONS, "exclusive", false)) flags |= O_CREAT | O_EXCL;
+  struct slab *slab = io_slab(L);
+  struct open_op *op = op_begin(L, &open_kind);
+  op->slab = slab;
+  op->fd = -1;
+  return op_await(L, &op->op, begin(runtime_of(L), op, path, flags, permissions));
+}
+
+static const luaL_Reg functions[] = {
+    {"fs_open", l_fs_open},
+    {NULL, NULL},
+};
+
+void open_open(lua_State *L, struct neap *rt) {
+  (void)rt;
+  runtime_push(L);
+  luaL_setfuncs(L, functions, 1);
+}
