@@ -13,13 +13,14 @@
 #include "core/op.h"
 #include "core/runtime.h"
 #include "io/descriptor.h"
+#include "io/fs.h"
 #include "io/io.h"
 #include "io/stream.h"
 
 /* Where the arguments of fs.open lie. */
 enum { ARG_PATH = 1, ARG_MODE, ARG_OPTIONS };
 
-enum { DEFAULT_PERMISSIONS = 0644, PERMISSIONS_MOST = 07777 };
+enum { DEFAULT_PERMISSIONS = 0666 };
 
 /* What the pool does. It lives until that is done, whether or not anyone still waits. */
 struct opening {
@@ -70,7 +71,7 @@ static int push_opened(lua_State *L, struct neap *rt, struct op *op) {
   const char *path = lua_tostring(L, ARG_PATH);
   struct transport *t;
   if (op->status < 0) return error_return(L, op->status, "fs.open", path);
-  struct stream *s = stream_new(L, rt, io_option_limit(L, ARG_OPTIONS));
+  struct stream *s = stream_new_unlimited(L, rt, io_option_integer(L, ARG_OPTIONS, "limit", 0));
   int fd = open->fd;
   open->fd = -1;
   int status = descriptor_open(rt, open->slab, fd, (enum descriptor_kind)open->kind, path, &t);
@@ -134,28 +135,17 @@ static int check_mode(lua_State *L) {
   return flags;
 }
 
-static int option_permissions(lua_State *L) {
-  if (lua_isnil(L, ARG_OPTIONS) || lua_getfield(L, ARG_OPTIONS, "mode") == LUA_TNIL) return DEFAULT_PERMISSIONS;
-  int is_integer;
-  lua_Integer mode = lua_tointegerx(L, -1, &is_integer);
-  luaL_argcheck(L, is_integer && mode >= 0 && mode <= PERMISSIONS_MOST, ARG_OPTIONS,
-                "the option 'mode' is not in the range 0 to 4095");
-  return (int)mode;
-}
-
 static const char *const option_names[] = {"limit", "mode", "exclusive", NULL};
 
 /* fs.open(path, mode, options): a stream, or nil, err, code. Modes are io.open's, and "x" behind "w". Options:
- * limit (of a line, in bytes), mode (permissions of a new file: 420, which is 0644), exclusive. */
+ * limit (of a line, in bytes: none), mode (permission bits of a new file: 438, less the process's mask), exclusive. */
 static int l_fs_open(lua_State *L) {
-  size_t length;
-  const char *path = luaL_checklstring(L, ARG_PATH, &length);
-  luaL_argcheck(L, strlen(path) == length, ARG_PATH, "the path contains a zero byte");
+  const char *path = fs_check_path(L, ARG_PATH);
   int flags = check_mode(L);
   lua_settop(L, ARG_OPTIONS);
   io_check_options(L, ARG_OPTIONS, option_names);
-  io_option_limit(L, ARG_OPTIONS);
-  int permissions = option_permissions(L);
+  io_option_integer(L, ARG_OPTIONS, "limit", 0);
+  int permissions = fs_option_mode(L, ARG_OPTIONS, DEFAULT_PERMISSIONS);
   if (io_option_boolean(L, ARG_OPTIONS, "exclusive", false)) flags |= O_CREAT | O_EXCL;
   struct slab *slab = io_slab(L);
   struct open_op *op = op_begin(L, &open_kind);

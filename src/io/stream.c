@@ -312,7 +312,7 @@ void stream_open(lua_State *L, struct neap *rt) {
 struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit) {
   struct stream *s = object_new(L, rt, OBJECT_STREAM, sizeof *s, STREAM_USER_VALUES);
   *s = (struct stream){.rt = rt, .high = HIGH_WATER, .low = HIGH_WATER / LOW_PART};
-  s->reader.limit = limit;
+  s->reader.limit = s->ahead = limit;
   s->reader.kept.memory = rt->memory;
   s->borrower.keep = stream_keep_received;
   list_init(&s->borrower.link);
@@ -323,6 +323,14 @@ struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit) {
     error_push_place(L);
     lua_setiuservalue(L, -2, STREAM_PLACE);
   }
+  return s;
+}
+
+struct stream *stream_new_unlimited(lua_State *L, struct neap *rt, size_t limit) {
+  struct stream *s = stream_new(L, rt, limit);
+  if (limit > 0) return s;
+  s->reader.limit = SIZE_MAX;
+  s->ahead = READER_LIMIT;
   return s;
 }
 

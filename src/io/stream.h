@@ -20,6 +20,7 @@ struct stream {
   struct neap *rt;
   struct transport *transport; /* NULL only before it is attached */
   struct reader reader;
+  size_t ahead;             /* so many bytes may be received unasked, about: the reader's limit, or as for files */
   struct borrower borrower; /* linked while the reader's bytes lie in the slab */
   int error;                /* what ended the reading: 0 or UV_E* */
   struct read_op *reading;  /* one task at a time may read */
@@ -40,6 +41,9 @@ void stream_open(lua_State *L, struct neap *rt);
 
 /* Pushes a stream that has no transport yet: to be given one, or dropped. */
 struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit);
+
+/* The same with lines of any length, as in Lua's files, if [limit] is 0. */
+struct stream *stream_new_unlimited(lua_State *L, struct neap *rt, size_t limit);
 
 /* The stream now owns the transport. A layer over a stream's transport (TLS) takes that, and what was received and
  * not read, and is attached in its place, while the stream is idle. */

@@ -24,13 +24,13 @@ static bool is_answered(const struct stream *s, struct reading *reading) {
 
 /* What nobody has asked for is bounded by twice the limit. */
 static void keep_bounded(struct stream *s) {
-  if (!is_waiting(s->reading) && reader_length(&s->reader) / 2 > s->reader.limit)
+  if (!is_waiting(s->reading) && reader_length(&s->reader) / 2 > s->ahead)
     transport_stop(s->transport);
 }
 
 static void go_on_reading(struct stream *s) {
   if (s->closed || s->reader.ended || s->error || s->transport->reading) return;
-  if (reader_length(&s->reader) <= s->reader.limit) transport_start(s->transport);
+  if (reader_length(&s->reader) <= s->ahead) transport_start(s->transport);
 }
 
 static void wake_reader(struct stream *s) {
