@@ -560,6 +560,18 @@ function neap.open_connection(host, port, options) end
 ---@return neap.Stream?, neap.OSError?, string? code
 function neap.open_unix_connection(path, options) end
 
+--- A stream for a descriptor of any kind, which it takes over; what is not a file becomes non-blocking, for all who
+--- share it. Of 0, 1 and 2 it takes a copy, and leaves them as they are.
+---@param fd integer
+---@return neap.Stream?, neap.OSError?, string? code
+function neap.open_fd(fd) end
+
+--- Two streams: what is written to the second is read from the first.
+---@return neap.Stream? reader or nil, err, code
+---@return neap.Stream|neap.OSError writer
+---@return string? code
+function neap.pipe() end
+
 --- Listens at a path, and is otherwise like `start_server`. A path that begins with a zero byte is an abstract name of
 --- Linux. The file of a server that is gone is replaced, and removed when this one is closed.
 ---@param handler neap.Handler

@@ -19,6 +19,12 @@ local core = require "neap.core"
 ---@field abort fun(self) closes at once
 ---@field is_closing fun(self): boolean
 ---@field wait_closed fun(self): true?, neap.OSError?, string? waits until all was sent
+---@field seek fun(self, whence: "set"|"cur"|"end"?, offset: integer?): integer?, neap.OSError?, string? of a file
+---@field truncate fun(self, size: integer?): neap.Stream?, neap.OSError?, string? of a file; by default to the position
+---@field sync fun(self): neap.Stream?, neap.OSError?, string? waits until what was written is on the disk
+---@field isatty fun(self): boolean whether it leads to a terminal
+---@field set_mode fun(self, mode: "normal"|"raw"): neap.Stream?, neap.OSError?, string? of a terminal, until it is closed
+---@field winsize fun(self): integer?, integer|neap.OSError, string? columns and rows of a terminal
 ---@field peer_address fun(self): string, integer? host and port, or the path of a Unix socket
 ---@field local_address fun(self): string, integer?
 
@@ -32,4 +38,7 @@ local core = require "neap.core"
 ---@class neap.UnixConnectionOptions
 ---@field limit integer? bytes of a line (65536)
 
-return { open_connection = core.open_connection, open_unix_connection = core.open_unix_connection }
+return {
+  open_connection = core.open_connection, open_unix_connection = core.open_unix_connection,
+  open_fd = core.open_fd, pipe = core.pipe,
+}

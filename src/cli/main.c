@@ -43,6 +43,7 @@ static void on_signal(int number) {
   }
   if (signal_received || !watching) {
     terminal_restore_modes();
+    uv_tty_reset_mode();
     signal(number, SIG_DFL);
     raise(number);
     return;

@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/transport_file.h"
+#include "io/transport_poll.h"
 #include "io/transport_uv.h"
 
 static bool can_be_waited_for(int fd) {
@@ -41,17 +43,24 @@ int descriptor_look(int fd) {
   return S_ISSOCK(stat.st_mode) ? look_at_socket(fd) : look_at_device(fd);
 }
 
-static int set_blocking(int fd) {
-  int flags = fcntl(fd, F_GETFL);
-  if (flags >= 0 && !(flags & O_NONBLOCK)) return 0;
-  return fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? uv_translate_sys_error(errno) : 0;
+/* A pipe's or a terminal's can be opened anew, which a socket's cannot; files never wait, and are to share their
+ * position. */
+int descriptor_copy(int fd, enum descriptor_kind kind, bool *shared) {
+  char path[sizeof "/proc/self/fd/" + 3 * sizeof fd];
+  struct stat stat;
+  int flags = fcntl(fd, F_GETFL), copy = -1;
+  bool fifo = kind == DESCRIPTOR_PIPE && fstat(fd, &stat) == 0 && S_ISFIFO(stat.st_mode);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  if (fifo || kind == DESCRIPTOR_TTY) copy = open(path, (flags & O_ACCMODE) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  *shared = copy < 0 && kind != DESCRIPTOR_FILE && kind != DESCRIPTOR_DEVICE;
+  if (copy < 0) copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  return copy < 0 ? uv_translate_sys_error(errno) : copy;
 }
 
 static int open_file(struct neap *rt, struct slab *slab, int fd, bool positioned, struct transport **t) {
   int flags = fcntl(fd, F_GETFL);
-  int status = set_blocking(fd);
-  *t = status == 0 ? transport_file(rt, slab, fd, positioned) : NULL;
-  if (!*t) return close(fd), status < 0 ? status : UV_ENOMEM;
+  *t = transport_file(rt, slab, fd, positioned);
+  if (!*t) return close(fd), UV_ENOMEM;
   (*t)->readable = (flags & O_ACCMODE) != O_WRONLY;
   (*t)->writable = (flags & O_ACCMODE) != O_RDONLY;
   return 0;
@@ -88,12 +97,12 @@ static int open_kind(struct neap *rt, struct slab *slab, int fd, enum descriptor
   }
 }
 
-int descriptor_open(struct neap *rt, struct slab *slab, int fd, enum descriptor_kind kind, const char *label,
-                    struct transport **result) {
+int descriptor_open(struct neap *rt, struct slab *slab, int fd, enum descriptor_kind kind, bool shared,
+                    const char *label, struct transport **result) {
   struct transport *t;
-  int status = open_kind(rt, slab, fd, kind, &t);
+  int status = shared ? transport_poll(rt, slab, fd, &t) : open_kind(rt, slab, fd, kind, &t);
   if (status < 0) return status;
-  if (kind != DESCRIPTOR_TCP && (status = transport_set_label(t, label)) < 0)
+  if ((shared || kind != DESCRIPTOR_TCP) && (status = transport_set_label(t, label)) < 0)
     transport_release(t);
   else
     *result = t;

@@ -15,9 +15,14 @@ enum descriptor_kind {
 /* Looks at [fd]; may be called in any thread. Returns a kind, or UV_E*. */
 int descriptor_look(int fd);
 
+/* Gives a descriptor of its own, closed in programs that are started, to who is not to close [fd] nor to make it
+ * non-blocking: it leads to the same, by a description that is not shared if it can. Whether it is not stands in
+ * [shared]. Returns the descriptor or UV_E*. */
+int descriptor_copy(int fd, enum descriptor_kind kind, bool *shared);
+
 /* Makes a transport that takes over [fd]; it is closed if that fails. [label] is for messages. Returns 0 or
- * UV_E*. */
-int descriptor_open(struct neap *rt, struct slab *slab, int fd, enum descriptor_kind kind, const char *label,
-                    struct transport **result);
+ * UV_E*. [shared]: with others who expect it to block. */
+int descriptor_open(struct neap *rt, struct slab *slab, int fd, enum descriptor_kind kind, bool shared,
+                    const char *label, struct transport **result);
 
 #endif

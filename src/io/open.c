@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,7 +75,7 @@ static int push_opened(lua_State *L, struct neap *rt, struct op *op) {
   struct stream *s = stream_new_unlimited(L, rt, io_option_integer(L, ARG_OPTIONS, "limit", 0));
   int fd = open->fd;
   open->fd = -1;
-  int status = descriptor_open(rt, open->slab, fd, (enum descriptor_kind)open->kind, path, &t);
+  int status = descriptor_open(rt, open->slab, fd, (enum descriptor_kind)open->kind, false, path, &t);
   if (status < 0) return error_return(L, status, "fs.open", path);
   stream_attach(s, t);
   return 1;
@@ -154,8 +155,69 @@ static int l_fs_open(lua_State *L) {
   return op_await(L, &op->op, begin(runtime_of(L), op, path, flags, permissions));
 }
 
+/* --- descriptors that are there --- */
+
+static int push_descriptor(lua_State *L, int fd, const char *label, const char *call) {
+  struct neap *rt = runtime_of(L);
+  struct transport *t;
+  bool shared = false;
+  int kind = limits_handle(rt);
+  if (kind == 0) kind = descriptor_look(fd);
+  if (kind < 0) return error_return(L, kind, call, label);
+  struct stream *s = stream_new_unlimited(L, rt, 0);
+  if (fd <= STDERR_FILENO && (fd = descriptor_copy(fd, (enum descriptor_kind)kind, &shared)) < 0)
+    return error_return(L, fd, call, label);
+  int status = descriptor_open(rt, io_slab(L), fd, (enum descriptor_kind)kind, shared, label, &t);
+  if (status < 0) return error_return(L, status, call, label);
+  stream_attach(s, t);
+  return 1;
+}
+
+/* open_fd(fd): a stream that takes over the descriptor, of whatever kind it is; or nil, err, code. 0, 1 and 2 stay
+ * open. */
+static int l_open_fd(lua_State *L) {
+  static const char *const names[] = {"stdin", "stdout", "stderr"};
+  lua_Integer fd = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, fd >= 0 && fd <= INT_MAX, 1, "not a descriptor");
+  runtime_check_open(L, runtime_of(L), "open_fd");
+  const char *label = fd <= STDERR_FILENO ? names[fd] : lua_pushfstring(L, "descriptor %I", (LUAI_UACINT)fd);
+  return push_descriptor(L, (int)fd, label, "open_fd");
+}
+
+/* One end of a pipe; its descriptor is closed if that fails. */
+static int open_end(lua_State *L, struct neap *rt, int fd, struct transport **t) {
+  int status = limits_handle(rt);
+  if (status < 0) return close(fd), status;
+  return descriptor_open(rt, io_slab(L), fd, DESCRIPTOR_PIPE, false, "pipe", t);
+}
+
+static int open_ends(lua_State *L, struct neap *rt, struct transport *ends[2]) {
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0) return uv_translate_sys_error(errno);
+  int status = open_end(L, rt, fds[0], &ends[0]);
+  if (status < 0) return close(fds[1]), status;
+  status = open_end(L, rt, fds[1], &ends[1]);
+  if (status < 0) transport_release(ends[0]);
+  return status;
+}
+
+/* pipe(): two streams; what is written to the second is read from the first. Or nil, err, code. */
+static int l_pipe(lua_State *L) {
+  struct neap *rt = runtime_of(L);
+  struct transport *ends[2];
+  runtime_check_open(L, rt, "pipe");
+  struct stream *reader = stream_new(L, rt, READER_LIMIT), *writer = stream_new(L, rt, READER_LIMIT);
+  int status = open_ends(L, rt, ends);
+  if (status < 0) return error_return(L, status, "pipe", NULL);
+  stream_attach(reader, ends[0]);
+  stream_attach(writer, ends[1]);
+  return 2;
+}
+
 static const luaL_Reg functions[] = {
     {"fs_open", l_fs_open},
+    {"open_fd", l_open_fd},
+    {"pipe", l_pipe},
     {NULL, NULL},
 };
 

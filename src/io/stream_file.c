@@ -8,6 +8,7 @@
 #include "io/stream.h"
 #include "io/stream_write.h"
 #include "io/transport_file.h"
+#include "io/transport_uv.h"
 
 struct file_op {
   struct op op;
@@ -94,7 +95,41 @@ static int l_truncate(lua_State *L) {
   return ask(L, s, &truncate_kind, FILE_TRUNCATE, 0, size);
 }
 
+/* --- terminals --- */
+
+/* stream:isatty(): whether it leads to a terminal. */
+static int l_isatty(lua_State *L) {
+  lua_pushboolean(L, transport_is_tty(stream_check_open(L, "isatty")->transport));
+  return 1;
+}
+
+/* stream:set_mode(mode): "raw" or "normal", for a terminal. Returns the stream, or nil, err, code. */
+static int l_set_mode(lua_State *L) {
+  static const char *const names[] = {"normal", "raw", NULL};
+  struct stream *s = stream_check_open(L, "set_mode");
+  bool raw = luaL_checkoption(L, 2, NULL, names) == 1;
+  int status = transport_is_tty(s->transport) ? transport_set_raw(s->transport, raw) : UV_ENOTTY;
+  if (status < 0) return stream_failure(L, s, status, "set_mode");
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* stream:winsize(): columns and rows of a terminal, or nil, err, code. */
+static int l_winsize(lua_State *L) {
+  int columns, rows;
+  struct stream *s = stream_check_open(L, "winsize");
+  int status = UV_ENOTTY;
+  if (transport_is_tty(s->transport)) status = transport_winsize(s->transport, &columns, &rows);
+  if (status < 0) return stream_failure(L, s, status, "winsize");
+  lua_pushinteger(L, columns);
+  lua_pushinteger(L, rows);
+  return 2;
+}
+
 const luaL_Reg stream_file_methods[] = {
+    {"isatty", l_isatty},
+    {"set_mode", l_set_mode},
+    {"winsize", l_winsize},
     {"seek", l_seek},
     {"sync", l_sync},
     {"truncate", l_truncate},
