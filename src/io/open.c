@@ -21,13 +21,14 @@
 /* Where the arguments of fs.open lie. */
 enum { ARG_PATH = 1, ARG_MODE, ARG_OPTIONS };
 
-enum { DEFAULT_PERMISSIONS = 0666 };
+enum { DEFAULT_PERMISSIONS = 0666, NS_PER_MS = 1000000, TRY_AGAIN_MS = 10 };
 
 /* What the pool does. It lives until that is done, whether or not anyone still waits. */
 struct opening {
   uv_work_t req; /* must be first */
   struct neap *rt;
   struct open_op *op; /* NULL: nobody waits */
+  bool pending;       /* libuv has it */
   int flags;
   int permissions;
   int fd;
@@ -39,23 +40,54 @@ struct open_op {
   struct op op;
   struct slab *slab;
   struct opening *opening; /* NULL: it is done */
+  struct timer timer;      /* until it is tried again */
   int fd;                  /* what it opened, until a transport has it, or -1 */
   int kind;
 };
 
 /* --- fs.open --- */
 
+/* A fifo that nobody reads: to wait for that would take one of the pool's threads. */
+static bool has_no_reader(const char *path, int error) {
+  struct stat status;
+  return error == ENXIO && stat(path, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
 static void open_path(uv_work_t *req) {
   struct opening *o = (struct opening *)req;
   do o->fd = open(o->path, o->flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, o->permissions);
   while (o->fd < 0 && errno == EINTR);
-  o->result = o->fd < 0 ? uv_translate_sys_error(errno) : descriptor_look(o->fd);
+  int error = errno;
+  if (o->fd >= 0)
+    o->result = descriptor_look(o->fd);
+  else
+    o->result = has_no_reader(o->path, error) ? UV_EAGAIN : uv_translate_sys_error(error);
   if (o->fd >= 0 && o->flags & O_APPEND && (o->flags & O_ACCMODE) == O_WRONLY) lseek(o->fd, 0, SEEK_END);
+}
+
+static void on_opened(uv_work_t *req, int status);
+
+static int submit(struct opening *o) {
+  int status = uv_queue_work(o->rt->loop, &o->req, open_path, on_opened);
+  o->pending = status == 0;
+  return status;
+}
+
+static void try_again(struct neap *rt, struct timer *timer) {
+  (void)rt;
+  submit(container_of(timer, struct open_op, timer)->opening);
+}
+
+static bool wait_for_reader(struct open_op *op) {
+  struct neap *rt = op->opening->rt;
+  return timer_start(rt, &op->timer, runtime_now(rt) + TRY_AGAIN_MS * NS_PER_MS) == 0;
 }
 
 static void on_opened(uv_work_t *req, int status) {
   struct opening *o = (struct opening *)req;
   struct open_op *op = o->op;
+  o->pending = false;
+  if (op && o->result == UV_EAGAIN && wait_for_reader(op)) return;
   if (op) {
     op->opening = NULL;
     op->fd = o->fd;
@@ -83,10 +115,12 @@ static int push_opened(lua_State *L, struct neap *rt, struct op *op) {
 
 static void drop_open(struct neap *rt, struct op *op) {
   struct open_op *open = (struct open_op *)op;
-  (void)rt;
-  if (open->opening) {
+  timer_stop(rt, &open->timer);
+  if (open->opening && open->opening->pending) {
     open->opening->op = NULL;
     uv_cancel((uv_req_t *)&open->opening->req);
+  } else {
+    memory_free(open->opening);
   }
   if (open->fd >= 0) close(open->fd);
   open->opening = NULL;
@@ -117,7 +151,7 @@ static int begin(struct neap *rt, struct open_op *op, const char *path, int flag
   memcpy(o->path, path, size);
   op->opening = o;
   rt->pool_used = true;
-  return uv_queue_work(rt->loop, &o->req, open_path, on_opened);
+  return submit(o);
 }
 
 /* The modes of io.open, and "x": the file must not be there yet. */
@@ -150,6 +184,7 @@ static int l_fs_open(lua_State *L) {
   if (io_option_boolean(L, ARG_OPTIONS, "exclusive", false)) flags |= O_CREAT | O_EXCL;
   struct slab *slab = io_slab(L);
   struct open_op *op = op_begin(L, &open_kind);
+  timer_init(&op->timer, try_again);
   op->slab = slab;
   op->fd = -1;
   return op_await(L, &op->op, begin(runtime_of(L), op, path, flags, permissions));
