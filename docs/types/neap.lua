@@ -567,10 +567,11 @@ function neap.open_unix_connection(path, options) end
 function neap.open_fd(fd) end
 
 --- Two streams: what is written to the second is read from the first.
+---@param options { limit: integer? }? bytes of a line (65536)
 ---@return neap.Stream? reader or nil, err, code
 ---@return neap.Stream|neap.OSError writer
 ---@return string? code
-function neap.pipe() end
+function neap.pipe(options) end
 
 --- Listens at a path, and is otherwise like `start_server`. A path that begins with a zero byte is an abstract name of
 --- Linux. The file of a server that is gone is replaced, and removed when this one is closed.

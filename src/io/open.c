@@ -236,12 +236,16 @@ static int open_ends(lua_State *L, struct neap *rt, struct transport *ends[2]) {
   return status;
 }
 
-/* pipe(): two streams; what is written to the second is read from the first. Or nil, err, code. */
+/* pipe(options): two streams; what is written to the second is read from the first. Or nil, err, code. Options: limit
+ * (of a line, in bytes). */
 static int l_pipe(lua_State *L) {
+  static const char *const names[] = {"limit", NULL};
   struct neap *rt = runtime_of(L);
   struct transport *ends[2];
+  io_check_options(L, 1, names);
+  size_t limit = io_option_limit(L, 1);
   runtime_check_open(L, rt, "pipe");
-  struct stream *reader = stream_new(L, rt, READER_LIMIT), *writer = stream_new(L, rt, READER_LIMIT);
+  struct stream *reader = stream_new(L, rt, limit), *writer = stream_new(L, rt, READER_LIMIT);
   int status = open_ends(L, rt, ends);
   if (status < 0) return error_return(L, status, "pipe", NULL);
   stream_attach(reader, ends[0]);
