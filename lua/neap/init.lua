@@ -25,6 +25,20 @@ for _, module in ipairs { "run", "tasks", "group", "locks", "graph", "context", 
   package.loaded["neap." .. module] = nil -- so that messages and tracebacks say "neap.gather"
 end
 
+-- Loaded when they are first used.
+local lazy <const> = {
+  tls = true,
+}
+
+setmetatable(neap, {
+  __index = function(_, name)
+    if lazy[name] then
+      neap[name] = require("neap." .. name)
+      return neap[name]
+    end
+  end,
+})
+
 neap._VERSION = core.version
 
 return neap

@@ -25,7 +25,8 @@ static int l_nil(lua_State *L) { return lua_pushnil(L), 1; }
 
 static const luaL_Reg methods[] = {{"start_tls", l_no_tls}, {"tls_info", l_nil}, {"tls_session", l_nil}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"tls_context", l_no_tls}, {"start_tls", l_no_tls}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"tls_context", l_no_tls}, {"start_tls", l_no_tls}, {"tls_check_server", l_no_tls},
+                                     {NULL, NULL}};
 
 void proto_open(lua_State *L, struct neap *rt) {
   object_push_metatable(L, rt, OBJECT_STREAM);

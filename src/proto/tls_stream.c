@@ -167,10 +167,20 @@ static int push_context(lua_State *L, bool server) {
   return own || server ? tls_options_push(L, ARG_OPTIONS, operation) : tls_options_push_default(L, operation);
 }
 
-static void check_server(lua_State *L, const struct tls_context *context) {
-  luaL_argcheck(L, context->has_certificate, ARG_OPTIONS, "a server needs the options 'cert' and 'key', or a context with them");
+static void check_server(lua_State *L, int index, const struct tls_context *context) {
+  luaL_argcheck(L, context->has_certificate, index,
+                "a server needs the options 'cert' and 'key', or a context with them");
   bool asks = context->verify == TLS_VERIFY_OPTIONAL || context->verify == TLS_VERIFY_REQUIRED;
-  luaL_argcheck(L, !asks || context->trusts, ARG_OPTIONS, "to verify clients a server needs the option 'ca_file', 'ca' or 'ca_path'");
+  luaL_argcheck(L, !asks || context->trusts, index,
+                "to verify clients a server needs the option 'ca_file', 'ca' or 'ca_path'");
+}
+
+/* tls_check_server(context): raises unless a server can do with it. */
+static int l_check_server(lua_State *L) {
+  const struct tls_context *context = tls_options_test(L, 1);
+  luaL_argcheck(L, context, 1, "the option 'context' is not a context of neap.tls");
+  check_server(L, 1, context);
+  return 0;
 }
 
 /* Pushes the name and returns it, or NULL. */
@@ -192,7 +202,7 @@ static int push_options(lua_State *L, struct tls_options *options) {
   options->context = tls_options_test(L, -1);
   tls_options_push_protocols(L, ARG_OPTIONS, &options->protocols);
   if (options->server) {
-    check_server(L, options->context);
+    check_server(L, ARG_OPTIONS, options->context);
     return 0;
   }
   options->hostname = push_hostname(L, options->context, options);
@@ -224,7 +234,11 @@ static int l_start_tls(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"start_tls", l_start_tls}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"start_tls", l_start_tls}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"start_tls", l_start_tls},
+    {"tls_check_server", l_check_server},
+    {NULL, NULL},
+};
 
 void tls_stream_open(lua_State *L, struct neap *rt) {
   object_push_metatable(L, rt, OBJECT_STREAM);
