@@ -44,21 +44,22 @@ function tls.try(client, server)
   return { near = message, near_code = code, far = far_message, far_code = far_code, ends = ends }
 end
 
--- Carries what comes from one stream to another, byte by byte if that is asked for, and at last its end. After `cut`
--- bytes it ends otherwise: by how(from, to).
-function tls.relay(from, to, options)
-  options = options or {}
+local function carry(from, to, options)
   local cut, count = options.cut or math.huge, 0
-  return neap.create_task(function()
-    while count < cut do
-      local bytes = from:read_some(math.min(options.piece or 65536, cut - count))
-      if not bytes then return to:shutdown() end
-      count = count + #bytes
-      if not to:write(bytes) then return end
-      if options.piece then neap.sleep(0) end
-    end
-    options.how(from, to)
-  end)
+  while count < cut do
+    local bytes = from:read_some(math.min(options.piece or 65536, cut - count))
+    if not bytes then return to:shutdown() end
+    count = count + #bytes
+    if not to:write(bytes) then return end
+    if options.piece then neap.sleep(0) end
+  end
+  options.how(from, to)
+end
+
+-- Carries what comes from one stream to another, byte by byte if that is asked for, and at last its end. After `cut`
+-- bytes it ends otherwise: by how(from, to). What the other direction has closed is no error.
+function tls.relay(from, to, options)
+  return neap.create_task(pcall, carry, from, to, options or {})
 end
 
 -- Ends as those of a pair, with a relay between them in each direction.

@@ -99,6 +99,7 @@
   X(SSL_set_SSL_CTX) \
   X(SSL_set_verify) \
   X(SSL_shutdown) \
+  X(SSL_version) \
   X(SSL_write_ex) \
   X(TLS_method) \
   X(X509_digest) \
@@ -213,6 +214,7 @@ extern struct openssl_table openssl_table;
 #define SSL_set_session openssl_table.p_SSL_set_session
 #define SSL_set_verify openssl_table.p_SSL_set_verify
 #define SSL_shutdown openssl_table.p_SSL_shutdown
+#define SSL_version openssl_table.p_SSL_version
 #define SSL_write_ex openssl_table.p_SSL_write_ex
 #define TLS_method openssl_table.p_TLS_method
 #define X509_digest openssl_table.p_X509_digest

@@ -38,15 +38,15 @@ static int on_server_name(SSL *ssl, int *alert, void *unused) {
   return SSL_TLSEXT_ERR_OK;
 }
 
-/* The first of ours that the peer has too. A peer that has none is refused, as RFC 7301 says. */
+/* The first of ours that the peer has too; OpenSSL has looked at the form of theirs. A peer that has none is refused, as RFC 7301 says. */
 static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *length, const unsigned char *theirs,
                         unsigned their_length, void *unused) {
   (void)unused;
   const struct tls_protocols *ours = tls_transport_protocols(SSL_get_ex_data(ssl, OPENSSL_DATA));
   if (!ours->bytes) return SSL_TLSEXT_ERR_NOACK;
   for (unsigned i = 0; i < ours->length; i += 1U + ours->bytes[i])
-    for (unsigned j = 0; j + 1U + theirs[j] <= their_length; j += 1U + theirs[j]) {
-      if (memcmp(ours->bytes + i, theirs + j, 1U + ours->bytes[i]) != 0) continue;
+    for (unsigned j = 0; j < their_length; j += 1U + theirs[j]) {
+      if (ours->bytes[i] != theirs[j] || memcmp(ours->bytes + i + 1, theirs + j + 1, theirs[j]) != 0) continue;
       *chosen = theirs + j + 1;
       *length = theirs[j];
       return SSL_TLSEXT_ERR_OK;

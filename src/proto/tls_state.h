@@ -1,5 +1,5 @@
-/* What the files of the TLS transport share: its state, and how it fails (tls_fail.c), sends (tls_send.c), begins
- * (tls_setup.c). Receiving, the handshake and closing are in tls_transport.c. */
+/* What the files of the TLS transport share: its state, and how it fails (tls_fail.c), sends (tls_send.c), closes
+ * (tls_close.c) and begins (tls_setup.c). Receiving and the handshake are in tls_transport.c. */
 #ifndef NEAP_PROTO_TLS_STATE_H
 #define NEAP_PROTO_TLS_STATE_H
 
@@ -22,11 +22,13 @@ struct tls {
   struct tls_failure *refusal; /* of a certificate */
   struct tls_failure *failure; /* that [base]'s error stands for */
   char *hostname;
+  uv_timer_t *linger; /* while it is closed and the peer has not seen that */
   uv_idle_t *again; /* while there is something to be taken in that no callback will come for */
   void (*done)(void *waiter, int status);
   void *waiter;
   bool server;
   bool held;     /* the owner waits for bytes */
+  bool heard;    /* bytes of the peer's since the handshake */
   bool shaken;   /* the handshake has ended well */
   bool broken;   /* OpenSSL has given up */
   bool told_end; /* to the owner */
@@ -55,6 +57,13 @@ int tls_judge(struct tls *tls, int result);
 int tls_write(struct transport *t, const uv_buf_t *bufs, unsigned count);
 size_t tls_queued(const struct transport *t);
 int tls_shutdown(struct transport *t);
+
+void tls_close(struct transport *t);
+void tls_abort(struct transport *t);
+
+/* What is still open is closed. */
+void tls_end_linger(struct tls *tls);
+void tls_end_again(struct tls *tls);
 
 /* Goes on with what waited for the handshake, or for the lower one's queue. */
 void tls_go_on_sending(struct tls *tls);

@@ -9,14 +9,14 @@ static void take_in(struct tls *tls);
 
 static void free_idle(uv_handle_t *handle) { memory_free(handle); }
 
-static void end_again(struct tls *tls) {
+void tls_end_again(struct tls *tls) {
   if (tls->again) uv_close((uv_handle_t *)tls->again, free_idle);
   tls->again = NULL;
 }
 
 static void on_again(uv_idle_t *idle) {
   struct tls *tls = idle->data;
-  end_again(tls);
+  tls_end_again(tls);
   take_in(tls);
 }
 
@@ -64,6 +64,7 @@ static void deliver(struct tls *tls) {
     }
     verdict = open_some(tls, &room, &length);
     slab_use(tls->base.slab, length);
+    tls->heard = tls->heard || length > 0;
     if (length > 0) tls->base.events->received(tls->base.owner, room.base, length);
   }
   if (verdict == TLS_HAS_ENDED) tell_end(tls, 0);
@@ -118,7 +119,7 @@ static void take_in(struct tls *tls) {
 static void on_received(void *owner, const char *bytes, size_t length) {
   struct tls *tls = owner;
   if (tls->broken) tell_end(tls, tls->base.error);
-  if (tls->told_end) return;
+  if (tls->told_end || tls->base.closing) return;
   tls_input_lend(&tls->input, bytes, length);
   take_in(tls);
 }
@@ -127,6 +128,7 @@ static void on_ended(void *owner, int status) {
   struct tls *tls = owner;
   tls->input.ended = true;
   tls->input.status = status;
+  if (tls->base.closing) return transport_close(tls->lower);
   take_in(tls);
   if (tls->broken) tell_end(tls, tls->base.error);
 }
@@ -162,23 +164,12 @@ static void on_shut(void *owner, int status) { (void)owner, (void)status; }
 
 /* --- closing --- */
 
-static void close_behind_queue(struct transport *t) {
-  struct tls *tls = tls_of(t);
-  end_again(tls);
-  tls_send_rest(tls);
-  transport_close(tls->lower);
-}
-
-static void close_now(struct transport *t) {
-  end_again(tls_of(t));
-  transport_abort(tls_of(t)->lower);
-}
-
 static void on_closed(void *owner) {
   struct tls *tls = owner;
   if (tls->lower->error && !tls->base.error) tls_fail_as(tls, tls->lower->error);
   tls->base.closing = true;
   tls->broken = true;
+  tls_end_linger(tls);
   tell_done(tls, tls->base.error ? tls->base.error : UV_ECANCELED);
   transport_closed(&tls->base);
 }
@@ -217,8 +208,8 @@ const struct transport_kind tls_kind = {
     .write = tls_write,
     .queued = tls_queued,
     .shutdown = tls_shutdown,
-    .close = close_behind_queue,
-    .abort = close_now,
+    .close = tls_close,
+    .abort = tls_abort,
     .local_address = local_address,
     .free = free_tls,
 };
