@@ -105,11 +105,10 @@ const char *tls_pem_certificate(struct tls_context *context, const struct tls_te
   return certificate ? last_reason("the certificate cannot be used") : why_no_more(count);
 }
 
-static const char *why_no_key(const char *password) {
-  unsigned long error = ERR_peek_error();
-  if (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE) return "there is no key in it";
-  for (; error; error = 0)
-    if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_BAD_PASSWORD_READ) return "the key needs a password";
+static const char *why_no_key(const struct tls_text *text, const char *password) {
+  static const char mark[] = "PRIVATE KEY-----";
+  if (!memmem(text->bytes, text->length, mark, sizeof mark - 1)) return "there is no key in it";
+  if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_BAD_PASSWORD_READ) return "the key needs a password";
   return password ? "the key cannot be read: is the password wrong?" : "the key in it cannot be read";
 }
 
@@ -118,7 +117,7 @@ const char *tls_pem_key(struct tls_context *context, const struct tls_text *text
   if (!bio) return "not enough memory";
   EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, on_password, (void *)password);
   BIO_free(bio);
-  if (!key) return why_no_key(password);
+  if (!key) return why_no_key(text, password);
   bool fits = SSL_CTX_use_PrivateKey(context->ssl, key) == 1 && SSL_CTX_check_private_key(context->ssl) == 1;
   EVP_PKEY_free(key);
   return fits ? NULL : "the key does not belong to the certificate";
