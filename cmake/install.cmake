@@ -55,7 +55,7 @@ set(lua $<IF:$<BOOL:${NEAP_INTERPRETER}>,${NEAP_INTERPRETER},$<TARGET_FILE:neap>
 
 set(made ${CMAKE_BINARY_DIR}/share)
 set(types ${made}/library)
-set(modules testing fs signal subprocess) # beside the first one
+set(modules testing fs signal subprocess tls) # beside the first one
 list(TRANSFORM modules REPLACE "(.+)" "${types}/neap/\\1.lua" OUTPUT_VARIABLE module_types)
 add_custom_command(OUTPUT ${types}/neap.lua ${module_types}
   COMMAND ${CMAKE_COMMAND} -E make_directory ${types}/neap

@@ -30,7 +30,9 @@ end
 neap._VERSION = core.version
 
 --- Loaded when it is first used.
-local lazy <const> = { fs = true, signal = true, subprocess = true, stdin = true, stdout = true, stderr = true }
+local lazy <const> = {
+  fs = true, signal = true, subprocess = true, tls = true, stdin = true, stdout = true, stderr = true,
+}
 local standard <const> = { stdin = 0, stdout = 1, stderr = 2 }
 
 return setmetatable(neap, { __index = function(_, name)

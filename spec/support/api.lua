@@ -3,7 +3,7 @@
 local api = {}
 
 -- The modules beside neap itself.
-api.modules = { "fs", "signal", "subprocess", "testing" }
+api.modules = { "fs", "signal", "subprocess", "testing", "tls" }
 
 
 local function each_upvalue(fn, visit)

@@ -18,6 +18,7 @@
 #include "api/host.h"
 #include "api/restrict.h"
 #include "io/io.h"
+#include "proto/proto.h"
 #include "thread/room.h"
 
 /* Registry key: the modules that are loaded, by name; made when all is open. */
@@ -92,6 +93,7 @@ static struct neap *open_rooms(lua_State *L, uv_loop_t *loop) {
   library_open(L, rt);
   library_push(L);
   io_open(L, rt);
+  proto_open(L, rt);
   thread_room_open(L, rt, &thread_host);
   lua_pushliteral(L, NEAP_VERSION);
   lua_setfield(L, -2, "version");

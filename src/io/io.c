@@ -128,6 +128,30 @@ bool io_option_boolean(lua_State *L, int index, const char *name, bool otherwise
   return value;
 }
 
+/* Registry key of what opens connections over TLS, which is made of what is above this room. */
+static const char opener_key;
+
+/* set_tls_opener(fn): what calls with the option `tls` do. */
+static int l_set_tls_opener(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &opener_key);
+  return 0;
+}
+
+static int pass_on(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  return lua_gettop(L);
+}
+
+int io_open_tls(lua_State *L, int count) {
+  lua_settop(L, count);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &opener_key);
+  lua_insert(L, 1);
+  lua_callk(L, count, LUA_MULTRET, 0, pass_on);
+  return lua_gettop(L);
+}
+
 int io_open(lua_State *L, struct neap *rt) {
   make_slab(L, rt);
   stream_open(L, rt);
@@ -143,5 +167,7 @@ int io_open(lua_State *L, struct neap *rt) {
   open_open(L, rt);
   census_open(L, rt);
   watcher_open(L, rt);
+  lua_pushcfunction(L, l_set_tls_opener);
+  lua_setfield(L, -2, "set_tls_opener");
   return 0;
 }

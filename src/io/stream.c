@@ -180,26 +180,29 @@ static void forbid_use(struct stream *s) {
   if (!s->reading) stream_forget_received(s);
 }
 
-static void begin_close(struct stream *s) {
+void stream_close(struct stream *s) {
   if (s->closed) return;
   forbid_use(s);
   stream_queue_all(s);
   transport_close(s->transport);
 }
 
+void stream_abort(struct stream *s) {
+  forbid_use(s);
+  transport_abort(s->transport);
+}
+
 /* stream:close(): sends what was written, for a limited time, and closes; waits for none of it. May
  * be called twice. Returns true. */
 static int l_close(lua_State *L) {
-  begin_close(stream_check(L));
+  stream_close(stream_check(L));
   lua_pushboolean(L, 1);
   return 1;
 }
 
 /* stream:abort(): closes at once; what was not sent is dropped. */
 static int l_abort(lua_State *L) {
-  struct stream *s = stream_check(L);
-  forbid_use(s);
-  transport_abort(s->transport);
+  stream_abort(stream_check(L));
   return 0;
 }
 
@@ -244,7 +247,7 @@ static int l_gc(lua_State *L) {
   struct stream *s = object_check(L, runtime_of(L), 1, OBJECT_STREAM);
   if (!s->transport || s->collected) return 0;
   if (s->rt->debug && !s->rt->closed && !s->closed) warn_unclosed(L, s);
-  begin_close(s);
+  stream_close(s);
   s->collected = true;
   stream_let_go(s);
   return 0;

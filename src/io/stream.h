@@ -52,6 +52,10 @@ void stream_attach(struct stream *s, struct transport *t);
 /* Whether no call waits for it. */
 bool stream_is_idle(const struct stream *s);
 
+/* As stream:close() and stream:abort(). */
+void stream_close(struct stream *s);
+void stream_abort(struct stream *s);
+
 /* Lets go of the transport of a collected stream that no op waits for: where a state is closed, or a
  * program calls __gc, the ops go last. */
 void stream_let_go(struct stream *s);
