@@ -59,9 +59,11 @@ set(modules testing fs signal subprocess tls) # beside the first one
 list(TRANSFORM modules REPLACE "(.+)" "${types}/neap/\\1.lua" OUTPUT_VARIABLE module_types)
 add_custom_command(OUTPUT ${types}/neap.lua ${module_types}
   COMMAND ${CMAKE_COMMAND} -E make_directory ${types}/neap
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${made}/reference
   COMMAND ${lua} cmake/types.lua docs/types/neap.lua lua/neap ${types} ${modules}
-  DEPENDS cmake/types.lua docs/types/neap.lua ${lua_files}
-  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMENT "Types for lua-language-server" VERBATIM)
+  COMMAND ${lua} cmake/reference.lua ${types} ${made}/reference ${modules}
+  DEPENDS cmake/types.lua cmake/reference.lua docs/types/neap.lua ${lua_files}
+  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMENT "Types for lua-language-server, and pages" VERBATIM)
 install(DIRECTORY ${types} DESTINATION ${CMAKE_INSTALL_DATADIR}/neap)
 
 # Pages are compressed where there is gzip, as Debian wants them. (-n: the same bytes in each build)
