@@ -1,4 +1,5 @@
-/* Stands between a program and the C library: names with several addresses, accepts that find nothing. */
+/* Stands between a program and the C library: names with several addresses, accepts that find nothing, datagrams
+ * that there is no room for. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <sys/socket.h>
 
 typedef int lookup(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+typedef ssize_t sender(int, const struct msghdr *, int);
 typedef int acceptor(int, struct sockaddr *, socklen_t *, int);
 
 /* several.invalid has the numeric addresses of NETWORK_ADDRESSES, in that order. */
@@ -35,6 +37,18 @@ int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags) {
   const char *count = getenv("NETWORK_EMPTY_ACCEPTS");
   if (left < 0) left = count ? atoi(count) : 0;
   if (left == 0) return real(fd, address, size, flags);
+  left--;
+  errno = EAGAIN;
+  return -1;
+}
+
+/* The kernel has no room for the first NETWORK_FULL_SENDS datagrams that are sent. */
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+  static int left = -1;
+  sender *real = (sender *)dlsym(RTLD_NEXT, "sendmsg");
+  const char *count = getenv("NETWORK_FULL_SENDS");
+  if (left < 0) left = count ? atoi(count) : 0;
+  if (left == 0) return real(fd, message, flags);
   left--;
   errno = EAGAIN;
   return -1;
