@@ -35,7 +35,8 @@ end
 
 describe("a datagram socket", function()
   it("W29 carries datagrams both ways", function()
-    local near <close>, far <close> = open(), open()
+    local near <close> = open()
+    local far <close> = open()
     assert.is_true(near:send_to("ping", HOST, port_of(far)))
     assert.same({ "ping", HOST, port_of(near) }, { far:receive() })
     assert.is_true(far:send_to("pong", HOST, port_of(near)))
@@ -43,7 +44,8 @@ describe("a datagram socket", function()
   end)
 
   it("W30 is not broken by a destination where nobody is", function()
-    local socket <close>, other <close> = open(), open()
+    local socket <close> = open()
+    local other <close> = open()
     assert.is_true(socket:send_to("into the void", HOST, free_port()))
     local receiver = support.start_waiting("receive", socket.receive, socket)
     neap.sleep(0.01)
@@ -70,14 +72,16 @@ describe("a datagram socket", function()
   end)
 
   it("passes whole datagrams: none, one byte, zero bytes, all that fit", function()
-    local near <close>, far <close> = open(), open()
+    local near <close> = open()
+    local far <close> = open()
     for _, data in ipairs { "", "x", "\0", "\n\0\n", ("moon"):rep(10000), ("\255"):rep(65507) } do
       assert.is_true(pass(near, far, data) == data)
     end
   end)
 
   it("passes many large ones while there is room for them", function()
-    local near <close>, far <close> = open(), open()
+    local near <close> = open()
+    local far <close> = open()
     for round = 1, 30 do
       local data = string.char(round):rep(65507)
       assert.is_true(pass(near, far, data) == data)
@@ -95,7 +99,8 @@ describe("a datagram socket", function()
   end)
 
   it("keeps their order, and all of those that its queue has no room for", function()
-    local near <close>, far <close> = open(), open { limit = 3 }
+    local near <close> = open()
+    local far <close> = open { limit = 3 }
     assert.equal("begin", pass(near, far, "begin")) -- from here on it receives unasked
     for i = 1, 100 do assert(near:send_to(tostring(i), HOST, port_of(far))) end
     neap.sleep(0.01)
@@ -133,7 +138,8 @@ describe("a datagram socket", function()
 
   it("speaks IPv4 and IPv6 when it has no host of its own", function()
     if not has_ipv6() then return pending "no IPv6 here" end
-    local both <close>, four <close> = assert(neap.open_datagram_socket()), open()
+    local both <close> = assert(neap.open_datagram_socket())
+    local four <close> = open()
     local six <close> = assert(neap.open_datagram_socket("::1"))
     for host, other in pairs { [HOST] = four, ["::1"] = six } do
       assert(both:send_to("to " .. host, host, port_of(other)))
@@ -246,7 +252,8 @@ end)
 
 describe("receiving", function()
   it("loses nothing when it is cancelled", function()
-    local near <close>, far <close> = open(), open()
+    local near <close> = open()
+    local far <close> = open()
     support.cancel(support.start_waiting("receive", far.receive, far))
     assert.equal("one", pass(near, far, "one"))
     local receiver = support.start_waiting("receive", far.receive, far)
@@ -282,7 +289,8 @@ describe("receiving", function()
   end)
 
   it("goes on in a loop until the socket is closed", function()
-    local near <close>, far <close> = open(), open()
+    local near <close> = open()
+    local far <close> = open()
     local got = {}
     for i = 1, 3 do assert(near:send_to(i == 2 and "" or "datagram " .. i, HOST, port_of(far))) end
     for data, host, port in far:datagrams() do
@@ -301,7 +309,8 @@ describe("receiving", function()
   end)
 
   it("raises in a loop what fails, and goes on in the next", function()
-    local socket <close>, other <close> = open { remote_addr = { HOST, free_port() } }, open()
+    local socket <close> = open { remote_addr = { HOST, free_port() } }
+    local other <close> = open()
     assert(socket:send "into the void")
     local err = raised(function() for _ in socket:datagrams() do error "there was none" end end)
     assert.equal("ECONNREFUSED", err.code)
@@ -411,8 +420,8 @@ describe("the methods of a datagram socket", function()
     local socket = open()
     socket:close()
     for _, method in ipairs {
-      "send", "send_to", "connect", "receive", "datagrams", "local_address", "peer_address", "join_group", "leave_group",
-      "set_broadcast", "set_ttl", "set_multicast_ttl", "set_multicast_loop", "set_multicast_interface",
+      "send", "send_to", "connect", "receive", "datagrams", "local_address", "peer_address", "join_group",
+      "leave_group", "set_broadcast", "set_ttl", "set_multicast_ttl", "set_multicast_loop", "set_multicast_interface",
     } do
       assert.matches(method .. ": the socket is closed", raised(socket[method], socket), 1, true)
     end
