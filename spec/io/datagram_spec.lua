@@ -316,10 +316,7 @@ describe("receiving", function()
     assert.equal("ECONNREFUSED", err.code)
     assert(socket:connect(HOST, port_of(other)))
     assert(other:send_to("here", socket:local_address()))
-    for data in socket:datagrams() do
-      assert.equal("here", data)
-      break
-    end
+    assert.equal("here", (socket:datagrams()()))
   end)
 
   it("keeps no program alive by itself", function()
