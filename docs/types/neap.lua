@@ -134,6 +134,20 @@ function neap.Future() end
 ---@return any ...
 function neap.await(awaitable, ...) end
 
+--- Waits until the descriptor, which somebody else reads from, has something to read, its end, or an error.
+---@param fd integer
+---@return true?
+---@return neap.OSError?
+---@return string?
+function neap.wait_readable(fd) end
+
+--- The same until the descriptor takes something.
+---@param fd integer
+---@return true?
+---@return neap.OSError?
+---@return string?
+function neap.wait_writable(fd) end
+
 --- Suspends this task alone, and returns the other arguments. 0 lets the others run once; math.huge is until
 --- it is cancelled.
 ---@param seconds number
@@ -477,6 +491,35 @@ function Loop:call_later(seconds, fn, ...) end
 ---@param ... any
 ---@return neap.Handle
 function Loop:call_at(time, fn, ...) end
+
+--- Calls `fn(...)` in each turn in which the descriptor has something to read, its end, or an error, instead of what
+--- was to be called before.
+---@param fd integer
+---@param fn function
+---@param ... any
+---@return true?
+---@return neap.OSError?
+---@return string?
+function Loop:add_reader(fd, fn, ...) end
+
+--- The same in each turn in which the descriptor takes something.
+---@param fd integer
+---@param fn function
+---@param ... any
+---@return true?
+---@return neap.OSError?
+---@return string?
+function Loop:add_writer(fd, fn, ...) end
+
+--- Whether there was one.
+---@param fd integer
+---@return boolean
+function Loop:remove_reader(fd) end
+
+--- Whether there was one.
+---@param fd integer
+---@return boolean
+function Loop:remove_writer(fd) end
 
 --- A task that will call `fn(...)`. It starts with the loop's next turn.
 ---@param fn function|thread

@@ -2,6 +2,7 @@
 -- function and its arguments; or it is a string that says why it cannot be called here.
 local neap = require "neap"
 local core = require "neap.core"
+local descriptor = require "spec.support.descriptor"
 local stream = require "spec.support.stream"
 local testing = require "neap.testing"
 
@@ -246,6 +247,30 @@ end
 calls["coroutine.yield"] = function()
   return function() coroutine.wrap(coroutine.yield)() end
 end
+
+methods("DatagramSocket", function(defer)
+  local socket = assert(neap.open_datagram_socket("127.0.0.1"))
+  defer(function() socket:close() end)
+  return socket
+end, {
+  __close = {}, __gc = {}, __tostring = {}, close = {}, is_closing = {}, local_address = {}, peer_address = {},
+  join_group = { "239.255.17.41", "127.0.0.1" }, leave_group = { "239.255.17.41", "127.0.0.1" },
+  set_broadcast = { true }, set_ttl = { 1 }, set_multicast_ttl = { 1 }, set_multicast_loop = { true },
+  set_multicast_interface = { "127.0.0.1" },
+})
+functions("neap", neap, { interval = { 1 } })
+methods("Interval", function() return neap.interval(1) end, { __tostring = {} })
+for _, side in ipairs { "reader", "writer" } do
+  calls["Loop:add_" .. side] = function(defer)
+    local loop, fifo = neap.get_event_loop(), descriptor.fifo()
+    defer(function()
+      loop["remove_" .. side](loop, fifo.fd)
+      local _ <close> = fifo
+    end)
+    return loop["add_" .. side], loop, fifo.fd, nothing
+  end
+end
+methods("Loop", neap.get_event_loop, { remove_reader = { 0 }, remove_writer = { 0 } })
 
 for _, class in ipairs { "Channel", "Failure", "Job", "Thread", "ThreadHandle" } do
   calls[class .. ":__gc"] = "only the collector calls it"
