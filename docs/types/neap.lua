@@ -521,6 +521,18 @@ function Loop:remove_reader(fd) end
 ---@return boolean
 function Loop:remove_writer(fd) end
 
+--- Calls `fn(...)` in the loop whenever the signal comes; it replaces the one before.
+---@param signal neap.Signal
+---@param fn function
+---@param ... any
+---@return true?, neap.OSError?, string?
+function Loop:add_signal_handler(signal, fn, ...) end
+
+--- Whether there was one. It is not called any more.
+---@param signal neap.Signal
+---@return boolean
+function Loop:remove_signal_handler(signal) end
+
 --- A task that will call `fn(...)`. It starts with the loop's next turn.
 ---@param fn function|thread
 ---@param ... any

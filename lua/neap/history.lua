@@ -3,9 +3,9 @@ local history = {}
 
 local KEPT <const> = 1000
 
---- Where it is: NEAP_HISTORY says so, and that there is none if it is empty. nil if there is none.
-function history.path()
-  local named, home, state = os.getenv "NEAP_HISTORY", os.getenv "HOME", os.getenv "XDG_STATE_HOME"
+--- Where it is: NEAP_HISTORY (`named`) says so, and that there is none if it is empty. nil if there is none.
+function history.path(named)
+  local home, state = os.getenv "HOME", os.getenv "XDG_STATE_HOME"
   if named then return named ~= "" and named or nil end
   if state and state:sub(1, 1) == "/" then return state .. "/neap/history" end
   return home and home ~= "" and home .. "/.local/state/neap/history" or nil

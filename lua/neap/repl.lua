@@ -9,11 +9,16 @@ local terminal <const> = require "neap.terminal"
 
 -- What the user takes from the globals is not taken from here. `print` is the user's, as in `lua`.
 local getmetatable, select, tostring, type = getmetatable, select, tostring, type
-local load, pcall, xpcall, traceback = load, pcall, xpcall, debug.traceback
+local load, pcall, xpcall, debug, traceback = load, pcall, xpcall, debug, debug.traceback
 local concat, getenv, max, setmetatable = table.concat, os.getenv, math.max, setmetatable
 local io, package, globals <const> = io, package, _G
 
 local STDIN <const> = 0
+
+--- What the environment sets, unless option -E forbids to ask.
+local function setting(name)
+  return not debug.getregistry().LUA_NOENV and getenv(name) or nil
+end
 
 local function prompt(first)
   local text = first and globals._PROMPT or not first and globals._PROMPT2
@@ -39,6 +44,12 @@ local function is_complete(code)
   return chunk ~= nil or not is_incomplete(message)
 end
 
+--- Also where only an expression goes on: "1 +".
+local function may_end(code)
+  local _, message = load("return " .. code, "=stdin", "t")
+  return is_complete(code) and not (message and is_incomplete(message) and not compile(code))
+end
+
 -- --- lines as they come ---
 
 local plain = {}
@@ -48,6 +59,7 @@ function plain.read_line(first)
   io.stdout:write(prompt(first))
   io.stdout:flush()
   core.wait_readable(STDIN)
+  terminal.block()
   return io.stdin:read "l"
 end
 
@@ -167,14 +179,14 @@ function edited.read(line)
 end
 
 local function start_editing()
-  local path = history.path()
+  local path = history.path(setting "NEAP_HISTORY")
   local texts, long = {}, false
   if path then texts, long = history.read(path) end
   if long then terminal.save(path, history.whole(texts), true) end
   local neap = package.loaded.neap
   local line = editor {
     history = texts,
-    is_complete = is_complete,
+    is_complete = may_end,
     complete = function(text, at) return completion(globals, package.loaded.neap or neap, text, at) end,
   }
   return function()
@@ -223,7 +235,7 @@ local function run(chunk)
 end
 
 return function()
-  local edits = getenv "NEAP_EDITOR" ~= "none" and terminal.open()
+  local edits = setting "NEAP_EDITOR" ~= "none" and terminal.open()
   local read = edits and start_editing() or plain.read
   for code in read do
     local chunk, message = compile(code)

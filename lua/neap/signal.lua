@@ -11,18 +11,18 @@ local core = require "neap.core"
 ---@field close fun(self) whoever waits gets nil
 
 ---@class neap.signal
-local signal = {}
+local M = {}
 
 --- Waits for one of these signals: the name of the one that came.
 ---@type fun(...: neap.Signal): string?, neap.OSError?, string?
-signal.wait = core.signal_wait
+M.wait = core.signal_wait
 
 --- Begins to hear these signals, in place of whoever in the process heard them before, the neap command included.
 ---@type fun(...: neap.Signal): neap.SignalListener?, neap.OSError?, string?
-signal.listen = core.signal_listen
+M.listen = core.signal_listen
 
 --- Sends a signal to a process, as kill(2); 0 asks whether it is there.
 ---@type fun(pid: integer, signal: neap.Signal): true?, neap.OSError?, string?
-signal.send = core.signal_send
+M.send = core.signal_send
 
-return signal
+return M

@@ -3,6 +3,7 @@
 local neap = require "neap"
 local core = require "neap.core"
 local descriptor = require "spec.support.descriptor"
+local process = require "spec.support.process"
 local stream = require "spec.support.stream"
 local testing = require "neap.testing"
 
@@ -178,6 +179,22 @@ calls["Loop:call_exception_handler"] = function(defer)
   return loop.call_exception_handler, loop, { message = "for the probe" }
 end
 calls["Loop:stop"] = "it stops the specs"
+
+calls["Loop:add_signal_handler"] = function(defer)
+  local loop = neap.get_event_loop()
+  defer(function() loop:remove_signal_handler "SIGUSR1" end)
+  return loop.add_signal_handler, loop, "SIGUSR1", nothing
+end
+methods("Loop", neap.get_event_loop, { remove_signal_handler = { "SIGUSR1" } })
+functions("signal", neap.signal, { send = { process.pid, 0 } })
+calls["signal.listen"] = function()
+  return function() neap.signal.listen("SIGUSR1"):close() end
+end
+methods("SignalListener", function(defer)
+  local listener = neap.signal.listen "SIGUSR1"
+  defer(function() listener:close() end)
+  return listener
+end, { __close = {}, __gc = {}, close = {}, signals = {} })
 
 methods("Runner", function() return neap.Runner() end, { __tostring = {}, get_loop = {} })
 

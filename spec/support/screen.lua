@@ -28,6 +28,9 @@ local controls = {
   ["\r"] = function(self) self.column = 0 end,
   ["\n"] = down,
   ["\b"] = function(self) self.column = math.max(0, self.column - 1) end,
+  ["\t"] = function(self)
+    repeat put(self, " ") until self.column % 8 == 0
+  end,
   ["\a"] = function() end,
   ["\0"] = function() end,
 }

@@ -9,10 +9,12 @@ local screen = require "spec.support.screen"
 local terminal = {}
 terminal.__index = terminal
 
--- Starts neap with these arguments. Settings of its environment are among the options.
+-- Starts neap with these arguments. Options: its history's file (by default none; true: where neap has it), settings
+-- of its environment (`env`) and the terminal's size.
 function terminal.start(options)
   options = options or {}
-  local words = { "env", "TERM=xterm", "NEAP_HISTORY=" .. (options.history or "") }
+  local words = { "env", "-u", "NEAP_HISTORY", "TERM=xterm" }
+  if options.history ~= true then words[#words + 1] = "NEAP_HISTORY=" .. (options.history or "") end
   for _, setting in ipairs(options.env or {}) do words[#words + 1] = setting end
   words[#words + 1] = program.neap
   for _, word in ipairs(options) do words[#words + 1] = word end
@@ -34,7 +36,7 @@ end
 function terminal:read_until(fn)
   local limit <close> = neap.timeout(10)
   while not fn() do
-    core.wait_readable(self.fd)
+    neap.sleep(0.001)
     if not self:read() then error("the program has ended; on the screen:\n" .. self.screen:text(), 2) end
   end
 end
@@ -61,7 +63,7 @@ end
 -- Types a line and waits for what the screen shows then, above the next prompt.
 function terminal:run(line, shows)
   self:type(line .. "\r")
-  self:expect(("> %s\n%s>"):format(line, shows and shows .. "\n" or ""))
+  self:expect((("> %s\n%s>"):format(line, shows and shows .. "\n" or ""):gsub("^> \n", ">\n")))
 end
 
 function terminal:signal(name) assert(neap.signal.send(self.pid, name)) end
@@ -71,6 +73,11 @@ function terminal:is_cooked() return pty.is_cooked(self.fd) end
 function terminal:resize(columns, rows)
   pty.resize(self.fd, columns, rows)
   self.screen.columns, self.screen.height = columns, rows
+end
+
+function terminal:has_ended()
+  if self.pid and pty.wait(self.pid) then self.pid = nil end
+  return self.pid == nil
 end
 
 function terminal:catches(number) return process.catches(number, self.pid) end
