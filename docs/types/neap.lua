@@ -562,6 +562,11 @@ function neap.open_connection(host, port, options) end
 ---@return neap.Server?, neap.OSError?, string? code
 function neap.start_server(handler, host, port, options) end
 
+-- Files and folders
+
+---@type neap.fs
+neap.fs = nil
+
 -- Errors
 
 --- The kind above all. Called, a kind makes an error.
