@@ -47,6 +47,7 @@ local function offered()
     local class, method = name:match "^(%a+)[:.](.*)"
     if class and class ~= "coroutine" and not INTERNAL[class] and not method:find "^__" then found[name] = true end
   end
+  local _ = neap.fs -- is loaded when it is first used
   for name in pairs(neap) do found["neap." .. name] = true end
   return found
 end

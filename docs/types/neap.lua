@@ -646,6 +646,11 @@ function neap.start_unix_server(handler, path, options) end
 ---@return neap.Server?, neap.OSError?, string? code
 function neap.start_server(handler, host, port, options) end
 
+-- Files and folders
+
+---@type neap.fs
+neap.fs = nil
+
 -- Errors
 
 --- The kind above all. Called, a kind makes an error.

@@ -303,7 +303,7 @@ end
 ---@return string? code
 function Watcher:next()
   if self.suspect then
-    if is_gone(self) then self.watch:close() end
+    if is_gone(self) then self.watch:stop() end
     self.suspect = false
   end
   local name, change, code = self.watch:next()

@@ -225,6 +225,23 @@ methods("Listener", function(defer)
   defer(function() listener:close() end)
   return listener
 end, { __gc = {}, address = {}, close = {} })
+
+local function directory(defer)
+  local made = assert(neap.fs.scandir "/")
+  defer(function() made:close() end)
+  return made
+end
+
+local function watcher(defer)
+  local made = assert(neap.fs.watch "/")
+  defer(function() made:close() end)
+  return made
+end
+
+methods("Directory", directory, { __close = {}, __gc = {}, close = {} })
+methods("Watcher", watcher, { __close = {}, close = {}, events = {} })
+methods("Watch", function(defer) return watcher(defer).watch end, { __close = {}, __gc = {}, close = {}, stop = {} })
+
 functions("neap", neap, {
   Barrier = { 2 }, BoundedSemaphore = { 1 }, Condition = {}, ContextVar = { "tide" }, Event = {}, Future = {},
   Channel = {}, LifoQueue = {}, Lock = {}, PriorityQueue = {}, Queue = {}, Runner = {}, Semaphore = {},
