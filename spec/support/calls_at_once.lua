@@ -3,6 +3,7 @@
 local neap = require "neap"
 local core = require "neap.core"
 local stream = require "spec.support.stream"
+local subprocess = require "neap.subprocess"
 local testing = require "neap.testing"
 
 local calls = {}
@@ -247,9 +248,15 @@ calls["coroutine.yield"] = function()
   return function() coroutine.wrap(coroutine.yield)() end
 end
 
-for _, class in ipairs { "Channel", "Failure", "Job", "Thread", "ThreadHandle" } do
+for _, class in ipairs { "Channel", "Failure", "Job", "Process", "Thread", "ThreadHandle" } do
   calls[class .. ":__gc"] = "only the collector calls it"
 end
 calls["Load:__close"] = "only a load of require has one"
+
+methods("Process", function(defer)
+  local process = assert(subprocess.exec { "sleep", "100" })
+  defer(function() process:close() end)
+  return process
+end, { kill = {}, terminate = {}, send_signal = { "SIGTERM" }, __tostring = {}, __index = { "pid" } })
 
 return calls
