@@ -37,8 +37,9 @@ end
 
 -- --- both ends of its pipes at once ---
 
---- What a child does not want to read is no failure.
+--- What a child does not want to read is no failure. Who kills the task that waits here closes the pipes.
 local function feed(stdin, input)
+  if stdin:is_closing() then return true end
   if input and input ~= "" then
     stdin:set_write_limits(0)
     local sent, err, code = stdin:write(input)
@@ -55,15 +56,15 @@ end
 --- Adds to the list `pieces` what comes until the end.
 local function drain(stream, pieces, most)
   local size = 0
-  local piece, err, code = stream:read_some()
-  while piece do
+  while not stream:is_closing() do
+    local piece, err, code = stream:read_some()
+    if err then return nil, err, code end
+    if not piece then stream:close() break end
     size = size + #piece
     if size > most then return overrun(most) end
     pieces[#pieces + 1] = piece
-    piece, err, code = stream:read_some()
   end
-  stream:close()
-  return err == nil, err, code
+  return true
 end
 
 --- The calls that are to run at the same time, each a list of a function and its arguments.
@@ -123,6 +124,7 @@ function Process:communicate(input, max_output)
   check_input("communicate", 1, input)
   check.count("communicate", 2, max_output, 0)
   if input and not self.stdin then core.misuse "communicate: the standard input of the process is no pipe" end
+  if input and self.stdin:is_closing() then core.misuse "communicate: the standard input of the process is closed" end
   core.check_awaiting "communicate"
   local pieces = new_pieces()
   local done, err, code = communicate(self, input, max_output, pieces)

@@ -5,6 +5,7 @@ local core = require "neap.core"
 local descriptor = require "spec.support.descriptor"
 local process = require "spec.support.process"
 local stream = require "spec.support.stream"
+local subprocess = require "neap.subprocess"
 local testing = require "neap.testing"
 
 local calls = {}
@@ -307,8 +308,15 @@ end
 methods("Loop", neap.get_event_loop, { remove_reader = { 0 }, remove_writer = { 0 } })
 
 for _, class in ipairs { "Channel", "Failure", "Job", "Thread", "ThreadHandle" } do
+for _, class in ipairs { "Channel", "Failure", "Job", "Process", "Thread", "ThreadHandle" } do
   calls[class .. ":__gc"] = "only the collector calls it"
 end
 calls["Load:__close"] = "only a load of require has one"
+
+methods("Process", function(defer)
+  local process = assert(subprocess.exec { "sleep", "100" })
+  defer(function() process:close() end)
+  return process
+end, { kill = {}, terminate = {}, send_signal = { "SIGTERM" }, __tostring = {}, __index = { "pid" } })
 
 return calls
