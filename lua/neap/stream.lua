@@ -27,9 +27,9 @@ local core = require "neap.core"
 ---@field winsize fun(self): integer?, integer|neap.OSError, string? columns and rows of a terminal
 ---@field peer_address fun(self): string, integer? host and port, or the path of a Unix socket
 ---@field local_address fun(self): string, integer?
----@field start_tls fun(self, o: neap.tls.Options|neap.tls.Context|nil): neap.Stream?, neap.OSError?, string? goes on over TLS
----@field tls_info fun(self): neap.tls.Info? what TLS has found out and agreed on; nil without TLS
----@field tls_session fun(self): neap.tls.Session? to begin the next connection with, once the server has given it
+---@field start_tls fun(self, o: neap.TLSOptions|neap.TLSContext|nil): neap.Stream?, neap.OSError?, string? goes on over TLS
+---@field tls_info fun(self): neap.TLSInfo? what TLS has found out and agreed on; nil without TLS
+---@field tls_session fun(self): neap.TLSSession? to begin the next connection with, once the server has given it
 
 ---@class neap.ConnectionOptions
 ---@field limit integer? bytes of a line (65536)
@@ -38,7 +38,7 @@ local core = require "neap.core"
 ---@field local_addr { [1]: string, [2]: integer? }? numeric host and port to connect from
 ---@field happy_eyeballs_delay number? the head start of each address on the next, in seconds (0.25; math.huge: none is)
 
----@field tls true|neap.tls.Context|neap.tls.Options? TLS over it; `server_hostname` is the host unless it is given
+---@field tls true|neap.TLSContext|neap.TLSOptions? TLS over it; `server_hostname` is the host unless it is given
 
 ---@class neap.UnixConnectionOptions
 ---@field limit integer? bytes of a line (65536)

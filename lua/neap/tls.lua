@@ -9,12 +9,12 @@
 local core = require "neap.core"
 
 --- What connections have in common: made once, used for many.
----@class neap.tls.Context
+---@class neap.TLSContext
 
 --- What a client may begin its next connection to the same host with.
----@class neap.tls.Session
+---@class neap.TLSSession
 
----@class neap.tls.ContextOptions
+---@class neap.TLSContextOptions
 ---@field verify boolean|"none"|"optional"|"required"|nil whether the peer's certificate must be good: a client's (true),
 --- a server's ("none": it asks for none; "optional": there may be none)
 ---@field ca string? PEM text of those who are trusted, in place of those whom the system trusts
@@ -30,28 +30,28 @@ local core = require "neap.core"
 ---@field max_version "1.2"|"1.3"|nil
 ---@field ciphers string? of TLS 1.2, as `openssl ciphers` takes them
 ---@field ciphersuites string? of TLS 1.3
----@field sni { [string]: neap.tls.Context }? other contexts for clients that ask for these names; "*.example.org" is one
+---@field sni { [string]: neap.TLSContext }? other contexts for clients that ask for these names; "*.example.org" is one
 ---@field session_tickets boolean? whether clients may resume their sessions (true)
 
----@class neap.tls.Options: neap.tls.ContextOptions
----@field context neap.tls.Context? in place of the options of a context
+---@class neap.TLSOptions: neap.TLSContextOptions
+---@field context neap.TLSContext? in place of the options of a context
 ---@field server boolean? it is the server's side
 ---@field server_hostname string? whom a client asks for, and whom the certificate must be for
 ---@field check_hostname boolean? whether that must be so (true)
----@field session neap.tls.Session? to begin with
+---@field session neap.TLSSession? to begin with
 ---@field handshake_timeout number? in seconds (60)
 ---@field on_handshake_error fun(err: neap.OSError, host: string, port: integer?)? of start_server: told of those that
 --- failed, which harm nobody else
 
----@class neap.tls.Info
+---@class neap.TLSInfo
 ---@field version string "1.3"
 ---@field cipher string
 ---@field alpn string? the protocol that was agreed on
 ---@field server_hostname string? whom the client has asked for
----@field peer_certificate neap.tls.Certificate?
+---@field peer_certificate neap.TLSCertificate?
 ---@field session_reused boolean
 
----@class neap.tls.Certificate
+---@class neap.TLSCertificate
 ---@field subject string "CN=example.org"
 ---@field issuer string
 ---@field names string[] hosts and addresses that it is for
@@ -61,7 +61,7 @@ local core = require "neap.core"
 ---@field fingerprint_sha256 string in hexadecimal digits
 
 --- Makes a context. Files are read at once; what is wrong with one is returned.
----@type fun(options: neap.tls.ContextOptions?): neap.tls.Context?, neap.OSError?, string?
+---@type fun(options: neap.TLSContextOptions?): neap.TLSContext?, neap.OSError?, string?
 local context = core.tls_context
 
 return { context = context }

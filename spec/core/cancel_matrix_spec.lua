@@ -15,10 +15,8 @@ local IN_BODY <const> = {
 
 local scenarios = {}
 for _, name in ipairs {
-for _, name in ipairs {
   "cancel_scenarios", "cancel_scenarios_io", "cancel_scenarios_thread", "cancel_scenarios_datagram",
-  "cancel_scenarios_signal", "cancel_scenarios_fs", "cancel_scenarios_process",
-} do
+  "cancel_scenarios_signal", "cancel_scenarios_fs", "cancel_scenarios_process", "cancel_scenarios_tls",
 } do
   for key, scenario in pairs(require("spec.support." .. name)) do
     assert(not scenarios[key], key)

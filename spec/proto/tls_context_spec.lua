@@ -25,7 +25,7 @@ describe("a context", function()
       { cert = file "chain.pem", key = file "key.pem" },
     } do
       local context = assert(neap.tls.context(options))
-      assert.matches("^neap.tls.Context: ", tostring(context))
+      assert.matches("^neap.TLSContext: ", tostring(context))
       local ends <close> = tls.pair(nil, { context = context })
       assert.is_truthy(ends.near:tls_info().peer_certificate)
     end

@@ -148,7 +148,7 @@ describe("a stream over TLS", function()
         assert.equal(round > 1, ends.far:tls_info().session_reused)
         assert.equal("CN=good,O=neap specs", ends.near:tls_info().peer_certificate.subject)
         session = ends.near:tls_session()
-        assert.equal("neap.tls.Session", tostring(session):match "^[^:]+")
+        assert.equal("neap.TLSSession", tostring(session):match "^[^:]+")
       end
       local ends <close> = support.pair()
       local err = raised(ends.near.start_tls, ends.near,

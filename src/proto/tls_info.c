@@ -107,7 +107,7 @@ static const luaL_Reg session_methods[] = {{"__gc", l_gc}, {NULL, NULL}};
 static const luaL_Reg methods[] = {{"tls_info", l_tls_info}, {"tls_session", l_tls_session}, {NULL, NULL}};
 
 void tls_info_open(lua_State *L, struct neap *rt) {
-  object_register(L, rt, OBJECT_TLS_SESSION, "neap.tls.Session", session_methods);
+  object_register(L, rt, OBJECT_TLS_SESSION, "neap.TLSSession", session_methods);
   lua_pop(L, 1);
   object_push_metatable(L, rt, OBJECT_STREAM);
   object_add_methods(L, methods);

@@ -302,7 +302,7 @@ static const luaL_Reg methods[] = {{"__gc", l_gc}, {NULL, NULL}};
 static const luaL_Reg functions[] = {{"tls_context", l_tls_context}, {NULL, NULL}};
 
 void tls_options_open(lua_State *L, struct neap *rt) {
-  object_register(L, rt, OBJECT_TLS_CONTEXT, "neap.tls.Context", methods);
+  object_register(L, rt, OBJECT_TLS_CONTEXT, "neap.TLSContext", methods);
   lua_pop(L, 1);
   runtime_push(L);
   luaL_setfuncs(L, functions, 1);
