@@ -8,6 +8,9 @@
 --- text of certificates or keys is not one); or libuv's code, ETIMEDOUT being also that of a handshake that took too long.
 local core = require "neap.core"
 
+---@class neap.tls
+local M = {}
+
 --- What connections have in common: made once, used for many.
 ---@class neap.TLSContext
 
@@ -62,6 +65,6 @@ local core = require "neap.core"
 
 --- Makes a context. Files are read at once; what is wrong with one is returned.
 ---@type fun(options: neap.TLSContextOptions?): neap.TLSContext?, neap.OSError?, string?
-local context = core.tls_context
+M.context = core.tls_context
 
-return { context = context }
+return M
