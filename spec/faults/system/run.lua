@@ -1,6 +1,7 @@
--- All cells of some scenarios, in a process where sysfaults.so is preloaded:
---   run.lua FILE            prints a line for each scenario of the file, and one for each bad cell
---   run.lua FILE NAME FUNCTION ERROR K    one cell
+-- Plays cells, in a process where sysfaults.so is preloaded; LIST is a file in scenarios/:
+--   run.lua LIST                         prints the names of its scenarios
+--   run.lua LIST NAME                    all cells of a scenario: a line for each that is bad, and the sums
+--   run.lua LIST NAME FUNCTION ERROR K   one cell, and what came of it
 package.path = "./?.lua;" .. package.path
 local cell = require "spec.faults.system.cell"
 local errors = require "spec.faults.system.errors"
@@ -52,11 +53,13 @@ local function play_one(scenario, name, code, k)
   print(cell.play(scenario, name, code, math.tointeger(k)))
 end
 
-local file <const>, only <const> = ...
-for _, scenario in ipairs(require("spec.faults.system.scenarios." .. file)) do
-  if only == scenario.name and select(3, ...) then
-    play_one(scenario, select(3, ...))
-  elseif not only or only == scenario.name then
+local list <const>, wanted <const>, name <const>, code <const>, k <const> = ...
+for _, scenario in ipairs(require("spec.faults.system.scenarios." .. list)) do
+  if not wanted then
+    print(scenario.name)
+  elseif scenario.name == wanted and name then
+    play_one(scenario, name, code, k)
+  elseif scenario.name == wanted then
     play_all(scenario)
   end
 end

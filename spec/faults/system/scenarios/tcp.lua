@@ -6,6 +6,9 @@ local ok <const>, noted <const> = cell.ok, cell.noted
 
 local HOST <const> = "127.0.0.1"
 
+-- After these fail a server pauses for a second, which in real time would take too long.
+local PAUSING <const> = { accept = true, setsockopt = true }
+
 local function echo(stream)
   while true do
     local bytes = noted(stream:read_some(1000))
@@ -55,28 +58,28 @@ return {
     assert(ask(server, nil, "one") == "one\n")
   end },
 
-  { name = "tcp: by name", real = true, run = function()
+  { name = "tcp: by name", real = true, skip = PAUSING, run = function()
     local server <close> = ok(neap.start_server(echo, "localhost", 0))
     local stream <close> = ok(neap.open_connection("localhost", server.port))
     ok(stream:write "x")
     assert(ok(stream:readexactly(1)) == "x")
   end },
 
-  { name = "tcp: a writer waits for its reader", real = true, run = function()
+  { name = "tcp: a writer waits for its reader", real = true, skip = PAUSING, run = function()
     local server <close> = serve(function(stream)
-      for _ = 1, 40 do
+      for _ = 1, 12 do
         if not noted(stream:write(("x"):rep(100000))) then return end
       end
       noted(stream:drain())
     end)
     local stream <close> = ok(neap.open_connection(HOST, server.port))
     neap.sleep(0.001)
-    assert(#ok(stream:read "a") == 4000000)
+    assert(#ok(stream:read "a") == 1200000)
     assert(stream:at_eof())
   end },
 
   { name = "tcp: aborted while it writes", run = function()
-    local server <close> = serve(function(stream) noted(stream:read "a") end)
+    local server <close> = serve(function() neap.sleep(1) end)
     local stream = ok(neap.open_connection(HOST, server.port))
     local writer = neap.create_task(function()
       while stream:write(("x"):rep(100000)) do end
@@ -89,11 +92,11 @@ return {
 
   { name = "tcp: closed with what is queued", run = function()
     local server <close> = serve(function(stream)
-      assert(#ok(stream:read "a") == 1000000)
+      assert(#ok(stream:read "a") == 100000)
       ok(stream:write "all")
     end)
     local stream <close> = ok(neap.open_connection(HOST, server.port))
-    ok(stream:write(("x"):rep(1000000)))
+    ok(stream:write(("x"):rep(100000)))
     ok(stream:shutdown())
     assert(ok(stream:read "a") == "all")
     stream:close()
