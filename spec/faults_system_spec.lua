@@ -13,8 +13,10 @@ local function preloaded(...)
   return { "env", "NEAP_CPATH=" .. modules, "LD_PRELOAD=" .. library, ... }
 end
 
-local function run(...)
-  return program.run(preloaded(program.neap, "spec/faults/system/run.lua", ...))
+-- Runs it with a folder for what the scenarios make, and for the name of the cell that is being played.
+local function run(dir, ...)
+  local settings <const> = { "FAULTS_DIR=" .. dir, "FAULTS_NOW=" .. dir .. "/now" }
+  return program.run(preloaded(settings[1], settings[2], program.neap, "spec/faults/system/run.lua", ...))
 end
 
 local function lines(text)
@@ -38,11 +40,15 @@ describe("a system call that fails", function()
 
   local cells, wanted, ran = 0, 0, 0
 
+  local function names(list)
+    local dir <close> = folder.new()
+    return lines(run(dir.path, list).stdout)
+  end
+
   -- The sums of a scenario. A crash or a hang is told by the cell that was being played.
   local function play(list, name)
     local dir <close> = folder.new()
-    local words = preloaded("FAULTS_NOW=" .. dir:file "now", program.neap, "spec/faults/system/run.lua", list, name)
-    local result = program.run(words)
+    local result = run(dir.path, list, name)
     assert.equal(0, result.status, result.status ~= 0 and result.stderr .. "while playing " .. dir:read "now")
     local told, handled, bad = result.stdout:match ": (%d+) told, (%d+) handled, %d+ absent, (%d+) bad\n$"
     assert.equal("0", bad, result.stdout)
@@ -52,7 +58,7 @@ describe("a system call that fails", function()
 
   for _, path in ipairs(files "spec/faults/system/scenarios/*.lua") do
     local list = path:match "([^/]+)%.lua$"
-    for _, name in ipairs(lines(run(list).stdout)) do
+    for _, name in ipairs(names(list)) do
       wanted = wanted + 1
       it("is told or made good, and leaves nothing broken: " .. name, function() play(list, name) end)
     end

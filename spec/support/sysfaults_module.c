@@ -55,7 +55,13 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
+static int l_pid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
+    {"pid", l_pid},
     {"pipe", l_pipe},
     {"close", l_close},
     {"arm", l_arm},

@@ -7,6 +7,7 @@
 --   instead      a set of codes that may be told in place of that of the call
 --   raises       patterns of errors that it raises when it is told by them
 --   skip         a set of functions that do not fail here
+--   most         for a function, how many of its calls fail in turn, if not all three
 local neap = require "neap"
 local testing = require "neap.testing"
 
@@ -14,6 +15,14 @@ local path = assert(os.getenv "NEAP_CPATH", "NEAP_CPATH is not set"):gsub("?", "
 local sysfaults = assert(package.loadlib(path, "luaopen_neap_sysfaults"))()
 
 local cell = { sysfaults = sysfaults }
+
+-- A path where nothing is, new for each cell, in a folder that somebody else removes.
+local folder <const>, made = os.getenv "FAULTS_DIR" or "/tmp", 0
+local fresh
+
+function cell.path()
+  return fresh
+end
 
 local LIMIT_S <const> = 60      -- for a scenario, on the virtual clock
 local REAL_LIMIT_S <const> = 5  -- for one in real time
@@ -65,6 +74,7 @@ end
 local function judge(scenario, code, ran, err)
   if is_hang(err) then return "it hung" end
   local first
+  if not ran then told[#told + 1] = neap.is(err, neap.OSError) and err or nil end
   for _, one in ipairs(told) do
     if has_code(one, code) or scenario.instead and scenario.instead[one.code] then first = first or one end
   end
@@ -96,7 +106,8 @@ local function run(scenario)
 end
 
 local function attempt(scenario, ...)
-  told = {}
+  told, made = {}, made + 1
+  fresh = ("%s/%d.%d"):format(folder, sysfaults.pid(), made)
   local before = testing.census()
   if scenario.before then scenario.before() end
   sysfaults.arm(...)

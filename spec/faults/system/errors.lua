@@ -11,7 +11,7 @@ local CONNECTION <const> = {
 }
 
 local FILE <const> = {
-  "EINTR", "EIO", "EACCES", "EMFILE", "ENOMEM", "ENOSPC", "EROFS", "EPERM", "ENOENT", "ELOOP", "EDQUOT",
+  "EINTR", "EIO", "EACCES", "EMFILE", "ENOMEM", "ENOSPC", "EROFS", "EPERM", "ENOENT", "ELOOP", "EBUSY",
 }
 
 local ERRORS <const> = {
@@ -30,7 +30,8 @@ local ERRORS <const> = {
   getsockopt = {}, -- libuv and the kernel agree that it does not fail
   pthread_create = { "EAGAIN", "EINVAL", "EPERM" },
   read = CONNECTION,
-  sigaction = {}, -- libuv ends the process
+  kill = { "EPERM", "EINVAL", "EAGAIN" },
+  sigaction = { "EINVAL", "EPERM" },
   waitpid = { "EINTR" },
   write = CONNECTION,
 }

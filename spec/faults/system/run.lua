@@ -29,8 +29,9 @@ end
 local function each_cell(scenario, counts, fn)
   for _, name in ipairs(sorted_keys(counts)) do
     local skipped <const> = scenario.skip and scenario.skip[name]
+    local most <const> = scenario.most and scenario.most[name] or K_MOST
     for _, code in ipairs(skipped and {} or errors.of(name)) do
-      for k = 1, math.min(counts[name], K_MOST) do fn(name, code, k) end
+      for k = 1, math.min(counts[name], most) do fn(name, code, k) end
     end
   end
 end

@@ -39,6 +39,30 @@ return {
     waiter:await()
   end },
 
+  { name = "core: add_reader, add_writer", nameless = true, run = function()
+    local ends <close> = pipe()
+    local loop, done = neap.get_running_loop(), neap.Future()
+    ok(loop:add_reader(ends[1], function()
+      loop:remove_reader(ends[1])
+      done:set_result(true)
+    end))
+    local _ <close> = setmetatable({}, { __close = function() loop:remove_reader(ends[1]) end })
+    ok(loop:add_writer(ends[2], function()
+      loop:remove_writer(ends[2])
+      ends:end_writing()
+    end))
+    done:await()
+  end },
+
+  -- libuv ends the process when it cannot read its pipe of signals, or give a signal back.
+  { name = "core: signals", nameless = true, skip = { read = true, write = true }, most = { sigaction = 1 },
+    real = true, run = function()
+      local signal <const> = neap.signal
+      local listener <close> = ok(signal.listen("SIGHUP", "SIGUSR1"))
+      ok(signal.send(sysfaults.pid(), "SIGHUP"))
+      assert(listener:next() == "SIGHUP")
+    end },
+
   { name = "core: a thread", real = true, nameless = true, skip = OF_LOOPS, raises = NO_THREAD, run = function()
     local thread = neap.thread(function(a, b)
       require("neap").sleep(0.001)
