@@ -69,3 +69,57 @@ describe("a system call that fails", function()
     assert.is_true(cells >= CELLS_LEAST, cells)
   end)
 end)
+
+describe("NEAP_FAULT", function()
+  if not is_built() then return end
+
+  -- What a program prints that sends three bytes to itself and reads some of them.
+  local function talk(fault)
+    return program.run(preloaded("NEAP_FAULT=" .. fault, program.neap, "-e", [[
+      local neap = require "neap"
+      local server <close> = assert(neap.start_server(function(stream) print(stream:read_some()) end, "127.0.0.1", 0))
+      local stream, _, code = neap.open_connection("127.0.0.1", server.port)
+      if not stream then return print(code) end
+      stream:write "abc"
+      stream:shutdown()
+      stream:read "a"
+    ]]))
+  end
+
+  it("says which call fails, or how much is transferred", function()
+    program.assert_printed("abc\n", talk "")
+    program.assert_printed("ETIMEDOUT\n", talk "connect:ETIMEDOUT:1")
+    program.assert_printed("abc\n", talk "connect:ETIMEDOUT:2")
+    program.assert_printed("a\n", talk "partial:1")
+    assert.equal(2, talk("connect:EVERY:1").status)
+  end)
+end)
+
+describe("a byte at a time, with EINTR and EAGAIN between", function()
+  if not is_built() then return end
+
+  -- What stands on whole transfers: that what was written at once comes at once, is in the kernel at once, or leaves
+  -- it no room. (Thousands of small pieces take the kernel more room than one big one, and more time.)
+  local WHOLE <const> = {
+    "may be ended in one direction alone",
+    "V3 gives with read_some what is there",
+    "V7 does not suspend for what is in the buffer",
+    "does not jump while bytes arrive",
+    "by close gives up on a peer that does not read",
+    "waits while the peer does not read, and goes on",
+    "keeps what is queued bounded when cancelled writes",
+    "V11 V22 V24 W2 is told to a reader",
+  }
+
+  -- ./dev runs them all: see the README.
+  for _, name in ipairs { "conformance", "stream_read", "stream", "stream_write", "unix" } do
+    it("nothing changes for spec/io/" .. name .. "_spec.lua", function()
+      local words = preloaded("NEAP_FAULT=partial:1", program.neap, "test")
+      for _, text in ipairs(WHOLE) do words[#words + 1] = "--filter-out=" .. text end
+      words[#words + 1] = "spec/io/" .. name .. "_spec.lua"
+      local result = program.run(words)
+      assert.matches("[1-9]%d* success.- / 0 failures / 0 errors", result.stdout)
+      assert.equal(0, result.status, result.stdout .. result.stderr)
+    end)
+  end
+end)
