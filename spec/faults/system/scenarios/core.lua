@@ -63,7 +63,7 @@ return {
       assert(listener:next() == "SIGHUP")
     end },
 
-  { name = "core: a thread", real = true, nameless = true, skip = OF_LOOPS, raises = NO_THREAD, run = function()
+  { name = "core: a thread", real = true, skip = OF_LOOPS, raises = NO_THREAD, run = function()
     local thread = neap.thread(function(a, b)
       require("neap").sleep(0.001)
       return a + b
@@ -71,7 +71,7 @@ return {
     assert(thread:join() == 3)
   end },
 
-  { name = "core: calls from a thread", real = true, nameless = true, skip = OF_LOOPS, raises = NO_THREAD, run = function()
+  { name = "core: calls from a thread", real = true, skip = OF_LOOPS, raises = NO_THREAD, run = function()
     local thread = neap.thread(function()
       local parent = require("neap").parent_thread()
       return parent:run_coroutine_threadsafe(function() return "from the parent" end):await()
