@@ -61,7 +61,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   if (n > 0) {
     slab_use(t->slab, (size_t)n);
     t->events->received(t->owner, buf->base, (size_t)n);
-  } else if (n < 0 && !(n == UV_ENOBUFS && t->slab->bytes)) {
+  } else if (n < 0 && !(n == UV_ENOBUFS && buf->len == 0 && t->slab->bytes)) {
     int status = n != UV_EOF ? (int)n : t->error == UV_ECONNRESET ? t->error : how_it_ended(t);
     transport_stop(t);
     if (!t->error) t->error = status;
