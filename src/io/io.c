@@ -11,6 +11,7 @@
 #include "io/fs.h"
 #include "io/listener.h"
 #include "io/names.h"
+#include "io/raw_socket.h"
 #include "io/reader.h"
 #include "io/slab.h"
 #include "io/stream.h"
@@ -135,6 +136,7 @@ int io_open(lua_State *L, struct neap *rt) {
   names_open(L, rt);
   datagram_open(L, rt);
   fs_open(L, rt);
+  raw_socket_open(L, rt);
   census_open(L, rt);
   watcher_open(L, rt);
   return 0;
