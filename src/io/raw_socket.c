@@ -34,7 +34,7 @@ struct raw_socket *raw_socket_check(lua_State *L) {
 
 int raw_socket_failure(lua_State *L, int status) {
   lua_pushnil(L);
-  lua_pushstring(L, uv_err_name(status));
+  lua_pushstring(L, status == -EINPROGRESS ? "EINPROGRESS" : uv_err_name(status)); /* libuv has no such code */
   lua_pushstring(L, status > -4000 && status < -3000 ? uv_strerror(status) : strerror(-status));
   return 3;
 }
@@ -89,52 +89,68 @@ static int push_address(lua_State *L, const union any_address *address, socklen_
 
 /* --- making and closing --- */
 
-static struct raw_socket *new_socket(lua_State *L, struct neap *rt, int family) {
+static void new_socket(lua_State *L, struct neap *rt) {
   struct raw_socket *s = object_new(L, rt, OBJECT_RAW_SOCKET, sizeof *s, 0);
-  s->rt = rt;
-  s->family = family;
-  s->sentry = NULL;
-  return s;
+  *s = (struct raw_socket){.rt = rt, .family = AF_UNSPEC};
 }
 
-/* The socket on top gets the descriptor, or it is closed. Returns the count of results. */
-static int take_descriptor(lua_State *L, struct raw_socket *s, int fd) {
+/* Its descriptor, which stays open, is no longer its own. */
+static int disown(struct raw_socket *s) {
+  int fd = raw_socket_fd(s);
+  if (s->sentry) {
+    s->sentry->owns = false;
+    sentry_close(s->sentry);
+  }
+  return fd;
+}
+
+/* It gets the descriptor, in place of what it had, or that is closed. */
+static int take_descriptor(lua_State *L, struct raw_socket *s, int fd, int family) {
   int status = limits_handle(s->rt);
+  if (s->sentry) sentry_close(s->sentry);
   if (status == 0) status = sentry_new(&s->sentry, s->rt, fd, true);
-  if (status == 0) return 1;
-  close(fd);
-  return raw_socket_failure(L, status);
+  if (status < 0) {
+    close(fd);
+    return raw_socket_failure(L, status);
+  }
+  s->family = family;
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
-static const char *const family_names[] = {"inet", "inet6", "unix", NULL};
-static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
-
-/* raw_socket(family, type): a socket of "inet", "inet6", "unix" and "stream", "dgram", or nil, code, text. */
+/* raw_socket(): a socket that has no descriptor yet. */
 static int l_raw_socket(lua_State *L) {
-  static const char *const type_names[] = {"stream", "dgram", NULL};
-  static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
   struct neap *rt = runtime_of(L);
-  int family = families[luaL_checkoption(L, 1, NULL, family_names)];
-  int type = types[luaL_checkoption(L, 2, NULL, type_names)];
   runtime_check_open(L, rt, "socket");
   limits_refuse_restricted(L, rt, "socket");
-  struct raw_socket *s = new_socket(L, rt, family);
-  int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  return fd < 0 ? raw_socket_errno(L) : take_descriptor(L, s, fd);
+  new_socket(L, rt);
+  return 1;
 }
 
-/* raw_socket_of(fd): a socket with a descriptor that the program has made. */
-static int l_raw_socket_of(lua_State *L) {
-  int fd = (int)luaL_checkinteger(L, 1);
+/* socket:open("inet" | "inet6" | "unix", "stream" | "dgram"): true, or nil, code, text. */
+static int l_open(lua_State *L) {
+  static const char *const family_names[] = {"inet", "inet6", "unix", NULL};
+  static const int families[] = {AF_INET, AF_INET6, AF_UNIX};
+  static const char *const type_names[] = {"stream", "dgram", NULL};
+  static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+  struct raw_socket *s = raw_socket_check(L);
+  int family = families[luaL_checkoption(L, 2, NULL, family_names)];
+  int type = types[luaL_checkoption(L, 3, NULL, type_names)];
+  runtime_check_open(L, s->rt, "socket");
+  int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return fd < 0 ? raw_socket_errno(L) : take_descriptor(L, s, fd, family);
+}
+
+/* socket:adopt(fd): takes over the socket that a program has made; a negative one is none. */
+static int l_adopt(lua_State *L) {
+  struct raw_socket *s = raw_socket_check(L);
+  int fd = (int)luaL_checkinteger(L, 2);
   union any_address address;
   socklen_t length = sizeof address;
-  struct neap *rt = runtime_of(L);
-  runtime_check_open(L, rt, "setfd");
-  limits_refuse_restricted(L, rt, "setfd");
-  if (getsockname(fd, &address.any, &length)) return raw_socket_errno(L);
-  struct raw_socket *s = new_socket(L, rt, address.any.sa_family);
-  int status = sentry_new(&s->sentry, rt, fd, true);
-  return status < 0 ? raw_socket_failure(L, status) : 1;
+  runtime_check_open(L, s->rt, "setfd");
+  if (fd >= 0 && getsockname(fd, &address.any, &length)) return raw_socket_errno(L);
+  disown(s);
+  return fd < 0 ? 0 : take_descriptor(L, s, fd, address.any.sa_family);
 }
 
 /* socket:close(): whoever waits for it is woken. */
@@ -144,16 +160,6 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-/* socket:detach(): its descriptor, which is no longer its own. */
-static int l_detach(lua_State *L) {
-  struct raw_socket *s = raw_socket_check(L);
-  lua_pushinteger(L, raw_socket_fd(s));
-  if (!s->sentry) return 1;
-  s->sentry->owns = false;
-  sentry_close(s->sentry);
-  return 1;
-}
-
 /* socket:stream(): a stream over its descriptor, which is no longer its own. */
 static int l_stream(lua_State *L) {
   struct raw_socket *raw = raw_socket_check(L);
@@ -161,11 +167,7 @@ static int l_stream(lua_State *L) {
   struct transport *t = transport_new(raw->rt, io_slab(L), false);
   if (!t) return raw_socket_failure(L, UV_ENOMEM);
   stream_attach(s, t);
-  int fd = raw_socket_fd(raw);
-  if (raw->sentry) {
-    raw->sentry->owns = false;
-    sentry_close(raw->sentry);
-  }
+  int fd = disown(raw);
   int status = fd < 0 ? UV_EBADF : transport_open(t, fd);
   return status < 0 ? raw_socket_failure(L, status) : 1;
 }
@@ -181,6 +183,17 @@ static int l_connect(lua_State *L) {
   int status = refusal(s, &address, false);
   if (status < 0) return raw_socket_failure(L, status);
   return push_done(L, connect(raw_socket_fd(s), &address.any, length));
+}
+
+/* socket:outcome(): what became of connecting: true, or nil, code, text. */
+static int l_outcome(lua_State *L) {
+  struct raw_socket *s = raw_socket_check(L);
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (getsockopt(raw_socket_fd(s), SOL_SOCKET, SO_ERROR, &error, &length)) return raw_socket_errno(L);
+  if (error) return raw_socket_failure(L, -error);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* socket:disconnect(): a datagram socket has no peer any more. */
@@ -207,13 +220,13 @@ static int l_listen(lua_State *L) {
   return push_done(L, listen(raw_socket_fd(s), (int)luaL_checkinteger(L, 2)));
 }
 
-/* socket:accept(): a socket, or nil, code, text: "EAGAIN" if nobody has come yet. */
+/* socket:accept(into): true, or nil, code, text: "EAGAIN" if nobody has come yet. */
 static int l_accept(lua_State *L) {
   struct raw_socket *s = raw_socket_check(L);
+  struct raw_socket *into = object_check(L, s->rt, 2, OBJECT_RAW_SOCKET);
   if (!op_ready(L, s->rt, "accept")) return op_yield_first(L, "accept", l_accept);
   int fd = accept4(raw_socket_fd(s), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd < 0) return raw_socket_errno(L);
-  return take_descriptor(L, new_socket(L, s->rt, s->family), fd);
+  return fd < 0 ? raw_socket_errno(L) : take_descriptor(L, into, fd, s->family);
 }
 
 /* socket:shutdown("receive" | "send" | "both") */
@@ -333,6 +346,23 @@ static int l_family(lua_State *L) {
   return 1;
 }
 
+/* socket:set_class(metatable): what it is to scripts. */
+static int l_set_class(lua_State *L) {
+  raw_socket_check(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+/* address_family(host): "inet" or "inet6" if it is a numeric address, or nil. */
+static int l_address_family(lua_State *L) {
+  union address address;
+  bool numeric = address_parse(&address, io_check_host(L, 1), 0);
+  lua_pushstring(L, !numeric ? NULL : address.any.sa_family == AF_INET ? "inet" : "inet6");
+  return 1;
+}
+
 /* time_of_day(): seconds since 1970. Virtual time goes on from when it was begun. */
 static int l_time_of_day(lua_State *L) {
   struct neap *rt = runtime_of(L);
@@ -347,20 +377,23 @@ static int l_time_of_day(lua_State *L) {
 
 static const luaL_Reg methods[] = {
     {"accept", l_accept},
+    {"adopt", l_adopt},
     {"bind", l_bind},
     {"close", l_close},
     {"connect", l_connect},
-    {"detach", l_detach},
     {"disconnect", l_disconnect},
     {"family", l_family},
     {"fileno", l_fileno},
     {"get_option", l_get_option},
     {"listen", l_listen},
     {"local_address", l_local_address},
+    {"open", l_open},
+    {"outcome", l_outcome},
     {"peer_address", l_peer_address},
     {"recv", l_recv},
     {"send", l_send},
     {"sendto", l_sendto},
+    {"set_class", l_set_class},
     {"set_option", l_set_option},
     {"shutdown", l_shutdown},
     {"stream", l_stream},
@@ -370,8 +403,9 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
+    {"address_family", l_address_family},
     {"raw_socket", l_raw_socket},
-    {"raw_socket_of", l_raw_socket_of},
+    {"host_name", l_host_name},
     {"resolve", l_resolve},
     {"resolve_address", l_resolve_address},
     {"select_descriptors", l_select_descriptors},

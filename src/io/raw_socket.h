@@ -15,7 +15,7 @@ struct neap;
 struct raw_socket {
   struct neap *rt;
   struct sentry *sentry; /* NULL: it has no descriptor */
-  int family;            /* AF_INET, AF_INET6, AF_UNIX */
+  int family;            /* AF_INET, AF_INET6, AF_UNIX, or AF_UNSPEC without a descriptor */
 };
 
 /* Registers the kind of object, and sets functions as fields of the table on top. */

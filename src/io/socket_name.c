@@ -191,3 +191,12 @@ int l_resolve_address(lua_State *L) {
   struct resolve_op *op = op_begin(L, &address_kind);
   return op_await(L, &op->op, ask_address(runtime_of(L), op, &address.any));
 }
+
+int l_host_name(lua_State *L) {
+  char name[UV_MAXHOSTNAMESIZE];
+  size_t length = sizeof name;
+  int status = uv_os_gethostname(name, &length);
+  if (status < 0) return raw_socket_failure(L, status);
+  lua_pushlstring(L, name, length);
+  return 1;
+}

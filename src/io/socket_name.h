@@ -11,4 +11,7 @@ int l_resolve(lua_State *L);
 /* resolve_address(host, port, family or nil): name of the host, name of the service; or nil, code, text. */
 int l_resolve_address(lua_State *L);
 
+/* host_name(): of this machine. */
+int l_host_name(lua_State *L);
+
 #endif
