@@ -151,7 +151,8 @@ end
 local function host_of(host, call)
   local list, code, text = core.resolve(base.check_string(host, 1, call), nil, "inet")
   if not list then return nil, code == "EAI_NONAME" and "host not found" or base.message(code, text) end
-  local resolved = { name = list[1].name or host, alias = {}, ip = {} }
+  local numeric = core.address_family(host)
+  local resolved = { name = numeric and core.resolve_address(host, 0) or list[1].name or host, alias = {}, ip = {} }
   for i, address in ipairs(list) do resolved.ip[i] = address.addr end
   return resolved
 end
@@ -165,11 +166,7 @@ end
 function M.dns.tohostname(host)
   local resolved, err = host_of(host, "tohostname")
   if not resolved then return nil, err end
-  if core.address_family(host) then
-    local name = core.resolve_address(host, 0)
-    if not name or name == host then return nil, "host not found" end
-    resolved.name = name
-  end
+  if resolved.name == host and core.address_family(host) then return nil, "host not found" end
   return resolved.name, resolved
 end
 

@@ -125,7 +125,7 @@ end
 -- --- timeouts ---
 
 local function settimeout(state, value, mode)
-  value = value and M.check_number(value, 1, "settimeout") or -1
+  value = M.check_number(value, 1, "settimeout", -1)
   mode = mode == nil and "b" or M.check_string(mode, 2, "settimeout")
   local first = mode:sub(1, 1)
   if first == "b" then
@@ -326,6 +326,7 @@ function M.open(self, family, type)
   if raw.fileno(self) >= 0 and raw.family(self) == family then return true end
   local ok, code, text = raw.open(self, family, type)
   if not ok then return nil, message(code, text) end
+  states[self].family = family
   return true
 end
 
@@ -419,17 +420,25 @@ function M.options(kind, methods, settable, gettable)
 
   function methods:getoption(name)
     name = check(self, name, "getoption", gettable)
+    if name == "error" then return (select(2, M.done(raw.outcome(self)))) end
     local value = raw.get_option(self, name)
     if value == nil then return nil, "getsockopt failed" end
     return value
   end
 end
 
---- getsockname, getpeername: host, port, family; or nil and why.
+--- getpeername: host, port, family; or nil and why.
 function M.name(self, method)
   local host, port, text = method(self)
   if not host then return nil, text end
   return host, port, raw.family(self)
+end
+
+--- getsockname: as LuaSocket has it, with the port as a string.
+function M.local_name(self)
+  local host, port, family = M.name(self, raw.local_address)
+  if not host then return nil, port end
+  return host, tostring(port), family
 end
 
 return M

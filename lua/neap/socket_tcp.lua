@@ -42,16 +42,16 @@ local function try_connect(self, state, host, port)
     if ok then ok, err = connect_to(self, state, base.start(state), raw.connect, address.addr, address.port) end
     if ok or state.block == 0 or state.total == 0 then break end
   end
-  return ok and 1 or nil, err
+  if ok then return 1 end
+  return nil, err
 end
 
 function methods:connect(host, port)
   local state = base.any(self, "tcp", "connect")
   host = base.check_string(host, 1, "connect")
   port = base.check_port(port, 2, "connect")
-  local ok, err = try_connect(self, state, host, port)
   base.become(self, client)
-  return ok, err
+  return try_connect(self, state, host, port)
 end
 methods.setpeername = methods.connect
 
@@ -133,7 +133,7 @@ end
 
 function methods:getsockname()
   base.any(self, "tcp", "getsockname")
-  return base.name(self, raw.local_address)
+  return base.local_name(self)
 end
 
 function methods:getpeername()
@@ -141,7 +141,7 @@ function methods:getpeername()
   return base.name(self, raw.peer_address)
 end
 
-local FAMILIES <const> = { inet = "inet4", inet6 = "inet6", unspec = "unspec" }
+local FAMILIES <const> = { inet = "inet4", inet6 = "inet6", unspec = "inet4" }
 
 function methods:getfamily()
   local state = base.any(self, "tcp", "getfamily")

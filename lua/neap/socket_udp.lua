@@ -28,7 +28,7 @@ local function send(self, state, method, data, ...)
     local count, code, text = method(self, data, ...)
     if count then return count end
     if code == "EBADF" then return nil, "closed" end
-    if code ~= "EAGAIN" then return nil, code == "ECONNREFUSED" and "refused" or base.message(code, text) end
+    if code ~= "EAGAIN" then return nil, base.message(code, text) end
     if not base.wait(self, state, "send", "w", start) then return nil, "timeout" end
   end
 end
@@ -41,7 +41,7 @@ local function receive(self, state, size)
     local data, from, port = raw.recv(self, size)
     if data then return data, from, port end
     if from == "EBADF" then return nil, "closed" end
-    if from ~= "EAGAIN" then return nil, from == "ECONNREFUSED" and "refused" or base.message(from, port) end
+    if from ~= "EAGAIN" then return nil, base.message(from, port) end
     if not base.wait(self, state, "receive", "r", start) then return nil, "timeout" end
   end
 end
@@ -129,7 +129,7 @@ end
 
 function methods:getsockname()
   open(self, base.any(self, "udp", "getsockname"))
-  return base.name(self, raw.local_address)
+  return base.local_name(self)
 end
 
 function methods:getpeername()
@@ -137,7 +137,7 @@ function methods:getpeername()
   return base.name(self, raw.peer_address)
 end
 
-local FAMILIES <const> = { inet = "inet4", inet6 = "inet6", unspec = "unspec" }
+local FAMILIES <const> = { inet = "inet4", inet6 = "inet6", unspec = "inet4" }
 
 function methods:getfamily()
   return FAMILIES[base.any(self, "udp", "getfamily").family]
