@@ -196,6 +196,8 @@ local function take(state, count)
   return sub(all, first, first + count - 1)
 end
 
+M.joined, M.take = joined, take
+
 --- Waits for more. Returns nil, or why there is none.
 local function fill_raw(self, state, start, most)
   while true do
@@ -214,6 +216,8 @@ local function fill(self, state, start, wanted)
   local most = math.max(STEP, math.min(wanted or 0, STEP_MAX))
   return (state.fill or fill_raw)(self, state, start, most)
 end
+
+M.fill = fill
 
 local function receive_line(self, state, start)
   local chunk, scanned, taken = 1, 0, state.received

@@ -46,6 +46,8 @@ local function try_connect(self, state, host, port)
   return nil, err
 end
 
+base.try_connect = try_connect
+
 function methods:connect(host, port)
   local state = base.any(self, "tcp", "connect")
   host = base.check_string(host, 1, "connect")

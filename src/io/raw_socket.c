@@ -160,6 +160,18 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
+/* socket:move(to): its descriptor becomes that of the other socket. */
+static int l_move(lua_State *L) {
+  struct raw_socket *s = raw_socket_check(L);
+  struct raw_socket *to = object_check(L, s->rt, 2, OBJECT_RAW_SOCKET);
+  if (to->sentry) sentry_close(to->sentry);
+  to->sentry = s->sentry;
+  to->family = s->family;
+  if (to->sentry) to->sentry->holder = &to->sentry;
+  s->sentry = NULL;
+  return 0;
+}
+
 /* socket:stream(): a stream over its descriptor, which is no longer its own. */
 static int l_stream(lua_State *L) {
   struct raw_socket *raw = raw_socket_check(L);
@@ -387,6 +399,7 @@ static const luaL_Reg methods[] = {
     {"get_option", l_get_option},
     {"listen", l_listen},
     {"local_address", l_local_address},
+    {"move", l_move},
     {"open", l_open},
     {"outcome", l_outcome},
     {"peer_address", l_peer_address},
@@ -416,6 +429,8 @@ static const luaL_Reg functions[] = {
 void raw_socket_open(lua_State *L, struct neap *rt) {
   object_register(L, rt, OBJECT_RAW_SOCKET, "neap.RawSocket", methods);
   lua_pop(L, 1);
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
   runtime_push(L);
   luaL_setfuncs(L, functions, 1);
 }
