@@ -139,20 +139,20 @@ function M.dns.getnameinfo(host, service)
   end
   local list, err = base.resolve(host, service, "unspec")
   if not list then return nil, err end
-  local names, name, text = {}, nil, nil
+  local names, name, text, code = {}, nil, nil, nil
   for i, address in ipairs(list) do
-    name, text, err = core.resolve_address(address.addr, address.port)
-    if not name then return nil, base.message(text, err) end
+    name, text, code = core.getnameinfo(address.addr, address.port)
+    if not name then return nil, base.message(code, text) end
     names[i] = host and name or nil
   end
   return names, service and text or nil
 end
 
 local function host_of(host, call)
-  local list, code, text = core.resolve(base.check_string(host, 1, call), nil, "inet")
-  if not list then return nil, code == "EAI_NONAME" and "host not found" or base.message(code, text) end
+  local list, err = base.resolve(base.check_string(host, 1, call), nil, "inet")
+  if not list then return nil, err:find "^host or service" and "host not found" or err end
   local numeric = core.address_family(host)
-  local resolved = { name = numeric and core.resolve_address(host, 0) or list[1].name or host, alias = {}, ip = {} }
+  local resolved = { name = numeric and core.getnameinfo(host, 0) or host, alias = {}, ip = {} }
   for i, address in ipairs(list) do resolved.ip[i] = address.addr end
   return resolved
 end

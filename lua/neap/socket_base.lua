@@ -32,7 +32,7 @@ local MESSAGES <const> = {
 
 --- What LuaSocket says for a code of the system's.
 function M.message(code, text)
-  return MESSAGES[code] or text or tostring(code)
+  return MESSAGES[code] or tostring(text or code)
 end
 local message <const> = M.message
 
@@ -320,8 +320,13 @@ function M.resolve(host, port, family, passive)
   if numeric and number and number >= 0 and number <= 65535 and (family == "unspec" or family == numeric) then
     return { { family = numeric, addr = host, port = number } }
   end
-  local list, code, text = core.resolve(host, port, family, passive)
-  if not list then return nil, message(code, text) end
+  local options <const> = { family = family ~= "unspec" and family or nil, passive = passive }
+  local found, err, code = core.getaddrinfo(host, port, options)
+  if not found then return nil, message(code, err) end
+  local list <const> = {}
+  for i, address in ipairs(found) do
+    list[i] = { family = address.family, addr = address.address, port = address.port }
+  end
   return list
 end
 

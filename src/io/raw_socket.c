@@ -16,9 +16,8 @@
 #include "io/address.h"
 #include "io/io.h"
 #include "io/slab.h"
-#include "io/socket_name.h"
 #include "io/stream.h"
-#include "io/transport.h"
+#include "io/transport_uv.h"
 
 enum { RECEIVE_MAX = 64 * 1024 };
 
@@ -176,7 +175,8 @@ static int l_move(lua_State *L) {
 static int l_stream(lua_State *L) {
   struct raw_socket *raw = raw_socket_check(L);
   struct stream *s = stream_new(L, raw->rt, io_option_limit(L, 2));
-  struct transport *t = transport_new(raw->rt, io_slab(L), false);
+  bool is_unix = raw->family == AF_UNIX;
+  struct transport *t = is_unix ? transport_pipe(raw->rt, io_slab(L)) : transport_tcp(raw->rt, io_slab(L));
   if (!t) return raw_socket_failure(L, UV_ENOMEM);
   stream_attach(s, t);
   int fd = disown(raw);
@@ -375,6 +375,16 @@ static int l_address_family(lua_State *L) {
   return 1;
 }
 
+/* host_name(): of this machine, or nil, code, text. */
+static int l_host_name(lua_State *L) {
+  char name[UV_MAXHOSTNAMESIZE];
+  size_t length = sizeof name;
+  int status = uv_os_gethostname(name, &length);
+  if (status < 0) return raw_socket_failure(L, status);
+  lua_pushlstring(L, name, length);
+  return 1;
+}
+
 /* time_of_day(): seconds since 1970. Virtual time goes on from when it was begun. */
 static int l_time_of_day(lua_State *L) {
   struct neap *rt = runtime_of(L);
@@ -419,8 +429,6 @@ static const luaL_Reg functions[] = {
     {"address_family", l_address_family},
     {"raw_socket", l_raw_socket},
     {"host_name", l_host_name},
-    {"resolve", l_resolve},
-    {"resolve_address", l_resolve_address},
     {"select_descriptors", l_select_descriptors},
     {"time_of_day", l_time_of_day},
     {NULL, NULL},
