@@ -230,8 +230,9 @@ end
 local function receive(self, state, pattern)
   if tonumber(pattern) == 0 then return "" end
   local data, err, partial = base.receive(self, state, pattern)
-  if err == "closed" and pattern == "*a" then return partial end
-  return data, err, partial
+  if pattern ~= "*a" or data == nil and err ~= "closed" then return data, err, partial end
+  raw.close(self)
+  return data or partial
 end
 
 function methods:receive(pattern)

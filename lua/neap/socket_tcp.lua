@@ -25,6 +25,7 @@ base.options("tcp", methods, SETTABLE, GETTABLE)
 -- --- connecting ---
 
 local function connect_to(self, state, start, connect, ...)
+  core.check_waiting "connect"
   local ok, code, text = connect(self, ...)
   if ok then return true end
   if code ~= "EINPROGRESS" and code ~= "EAGAIN" then return base.done(nil, code, text) end

@@ -14,7 +14,7 @@ local IN_BODY <const> = {
 }
 
 local scenarios = {}
-for _, name in ipairs { "cancel_scenarios", "cancel_scenarios_io", "cancel_scenarios_thread" } do
+for _, name in ipairs { "cancel_scenarios", "cancel_scenarios_io", "cancel_scenarios_socket", "cancel_scenarios_thread" } do
   for key, scenario in pairs(require("spec.support." .. name)) do
     assert(not scenarios[key], key)
     scenarios[key] = scenario

@@ -385,6 +385,12 @@ static int l_host_name(lua_State *L) {
   return 1;
 }
 
+/* check_waiting(call): raises what a call that waits would raise here. */
+static int l_check_waiting(lua_State *L) {
+  op_check(L, luaL_checkstring(L, 1));
+  return 0;
+}
+
 /* time_of_day(): seconds since 1970. Virtual time goes on from when it was begun. */
 static int l_time_of_day(lua_State *L) {
   struct neap *rt = runtime_of(L);
@@ -428,6 +434,7 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg functions[] = {
     {"address_family", l_address_family},
     {"raw_socket", l_raw_socket},
+    {"check_waiting", l_check_waiting},
     {"host_name", l_host_name},
     {"select_descriptors", l_select_descriptors},
     {"time_of_day", l_time_of_day},

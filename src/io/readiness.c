@@ -230,17 +230,16 @@ static bool look(struct interest *list, size_t count) {
   return any;
 }
 
-/* A descriptor that libuv knows already is waited for by a copy of its own. */
+/* By a copy of its own: libuv looks at a descriptor for one handle alone. */
 static int watch(struct neap *rt, struct interest *interest) {
   interest->flags = fcntl(interest->fd, F_GETFL);
-  int status = sentry_new(&interest->sentry, rt, interest->fd, false);
-  if (status == UV_EEXIST) {
-    int fd = fcntl(interest->fd, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) return uv_translate_sys_error(errno);
-    status = sentry_new(&interest->sentry, rt, fd, true);
-    if (status < 0) close(fd);
+  int fd = fcntl(interest->fd, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return uv_translate_sys_error(errno);
+  int status = sentry_new(&interest->sentry, rt, fd, true);
+  if (status < 0) {
+    close(fd);
+    return status;
   }
-  if (status < 0) return status;
   list_append(&interest->sentry->waiters, &interest->link);
   return attend(interest->sentry);
 }
