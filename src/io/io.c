@@ -13,6 +13,7 @@
 #include "io/names.h"
 #include "io/process.h"
 #include "io/open.h"
+#include "io/raw_socket.h"
 #include "io/reader.h"
 #include "io/signal.h"
 #include "io/slab.h"
@@ -165,6 +166,7 @@ int io_open(lua_State *L, struct neap *rt) {
   signal_open(L, rt);
   process_open(L, rt);
   open_open(L, rt);
+  raw_socket_open(L, rt);
   census_open(L, rt);
   watcher_open(L, rt);
   lua_pushcfunction(L, l_set_tls_opener);
