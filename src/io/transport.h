@@ -40,6 +40,10 @@ struct transport_kind {
    * those. NULL: reading and writing have nothing to do with each other. */
   void (*give_back)(struct transport *t, size_t unread);
 
+  /* Receives, or tells of the end, at once: from a call of Lua, before anyone waits. Returns false, with nothing
+   * told, where that would have to be waited for. NULL: it always would. */
+  bool (*read_now)(struct transport *t);
+
   /* What may still come after its end: the end of a file that grows. */
   bool resumes;
 
@@ -63,6 +67,7 @@ struct transport {
   bool readable;
   bool writable;
   bool reading;
+  bool on_demand; /* nothing is to be received unasked: it is there as soon as it is asked for */
   bool closing; /* asked to; what is queued may still go out */
   bool closed;
 };
@@ -92,6 +97,9 @@ const char *transport_name(const struct transport *t, char name[ADDRESS_MAX]);
 /* Lets bytes come; stops them. Both may be called twice. */
 int transport_start(struct transport *t);
 void transport_stop(struct transport *t);
+
+/* As the kind's: receives now, or returns false. */
+bool transport_read_now(struct transport *t);
 
 /* While someone waits for bytes the loop must stay alive. */
 void transport_hold(struct transport *t, bool hold);

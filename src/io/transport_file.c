@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 64 * 1024 };
+enum { BLOCK_BYTES = 64 * 1024, BLOCKS_AT_ONCE = 8, BLOCKS_A_TURN = 64 };
 
 /* What a read fills. */
 struct block {
@@ -40,6 +42,9 @@ struct file {
   size_t queued;         /* bytes of writes */
   int fd;
   uint8_t doing;
+  uint8_t blocks;        /* that were read at once since [poll] */
+  int64_t poll;          /* [rt->last_poll] when the first of them was */
+  bool waits;            /* the file system cannot say whether a read would have to wait for a disk */
   bool dropped;          /* the read in flight is not wanted any more */
   bool shutting;
 };
@@ -181,6 +186,59 @@ static void end_close(struct file *file) {
   transport_closed(t);
 }
 
+/* Whether nothing is behind the position, for sure. */
+static bool is_at_end(int fd) {
+  struct stat stat;
+  return fstat(fd, &stat) == 0 && lseek(fd, 0, SEEK_CUR) >= stat.st_size;
+}
+
+/* Reads what is in memory. Returns false if there is nothing to tell. */
+static bool read_cached(struct file *file) {
+  struct iovec room = {.iov_base = file->block->bytes, .iov_len = file->block->size};
+  ssize_t n = preadv2(file->fd, &room, 1, -1, RWF_NOWAIT);
+  file->waits = n < 0 && errno == EOPNOTSUPP;
+  file->base.on_demand = !file->waits;
+  if (n < 0 || (n == 0 && !is_at_end(file->fd))) return false;
+  file->result = n;
+  return true;
+}
+
+static void forget_block(struct file *file) {
+  memory_free(file->block);
+  file->block = NULL;
+}
+
+static bool need_block(struct file *file) {
+  if (file->block) return true;
+  file->block = memory_alloc(file->base.rt->memory, sizeof *file->block + BLOCK_BYTES);
+  if (file->block) file->block->size = BLOCK_BYTES;
+  return file->block != NULL;
+}
+
+/* Others are to have their turn. */
+static bool may_read_now(struct file *file) {
+  if (file->poll != file->base.rt->last_poll) file->blocks = 0;
+  file->poll = file->base.rt->last_poll;
+  return file->blocks++ < BLOCKS_A_TURN && !file->waits;
+}
+
+static bool read_now(struct transport *t) {
+  struct file *file = file_of(t);
+  if (file->doing != DOING_NOTHING || !list_empty(&file->queue)) return false;
+  if (!may_read_now(file) || !need_block(file)) return false;
+  step_back(file);
+  if (!read_cached(file)) return false;
+  end_read(file);
+  if (file->result == 0) forget_block(file);
+  return true;
+}
+
+/* Before the pool is asked again. */
+static void read_on_now(struct file *file) {
+  int count = 0;
+  while (file->base.reading && !file->base.closing && count++ < BLOCKS_AT_ONCE && read_now(&file->base)) continue;
+}
+
 static void landed(uv_work_t *req, int status) {
   struct file *file = container_of(req, struct file, req);
   enum doing done = file->doing;
@@ -194,19 +252,8 @@ static void landed(uv_work_t *req, int status) {
     end_read(file);
   else
     end_first(file);
+  read_on_now(file);
   go_on(file);
-}
-
-static void forget_block(struct file *file) {
-  memory_free(file->block);
-  file->block = NULL;
-}
-
-static bool need_block(struct file *file) {
-  if (file->block) return true;
-  file->block = memory_alloc(file->base.rt->memory, sizeof *file->block + BLOCK_BYTES);
-  if (file->block) file->block->size = BLOCK_BYTES;
-  return file->block != NULL;
 }
 
 static void read_on(struct file *file) {
@@ -326,7 +373,8 @@ static void free_file(struct transport *t) {
   .start = start, .stop = stop, .hold = hold, .write = write_file, .queued = queued, .shutdown = end_writing, \
   .close = close_file, .abort = abort_file, .resumes = true, .free = free_file
 
-static const struct transport_kind file_kind = {COMMON, .give_back = give_back}, device_kind = {COMMON};
+static const struct transport_kind file_kind = {COMMON, .give_back = give_back, .read_now = read_now},
+                                   device_kind = {COMMON};
 
 bool transport_is_file(const struct transport *t) { return t->kind == &file_kind || t->kind == &device_kind; }
 
@@ -335,6 +383,8 @@ struct transport *transport_file(struct neap *rt, struct slab *slab, int fd, boo
   if (!file) return NULL;
   file->fd = fd;
   file->loop = rt->loop;
+  file->waits = !positioned;
+  file->base.on_demand = positioned;
   list_init(&file->queue);
   rt->pool_used = true;
   return &file->base;
