@@ -55,11 +55,15 @@ set(lua $<IF:$<BOOL:${NEAP_INTERPRETER}>,${NEAP_INTERPRETER},$<TARGET_FILE:neap>
 
 set(made ${CMAKE_BINARY_DIR}/share)
 set(types ${made}/library)
-add_custom_command(OUTPUT ${types}/neap.lua ${types}/neap/testing.lua ${types}/neap/fs.lua ${types}/neap/signal.lua
+set(modules testing fs signal subprocess tls) # beside the first one
+list(TRANSFORM modules REPLACE "(.+)" "${types}/neap/\\1.lua" OUTPUT_VARIABLE module_types)
+add_custom_command(OUTPUT ${types}/neap.lua ${module_types}
   COMMAND ${CMAKE_COMMAND} -E make_directory ${types}/neap
-  COMMAND ${lua} cmake/types.lua docs/types/neap.lua lua/neap ${types}
-  DEPENDS cmake/types.lua docs/types/neap.lua ${lua_files}
-  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMENT "Types for lua-language-server" VERBATIM)
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${made}/reference
+  COMMAND ${lua} cmake/types.lua docs/types/neap.lua lua/neap ${types} ${modules}
+  COMMAND ${lua} cmake/reference.lua ${types} ${made}/reference ${modules}
+  DEPENDS cmake/types.lua cmake/reference.lua docs/types/neap.lua ${lua_files}
+  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMENT "Types for lua-language-server, and pages" VERBATIM)
 install(DIRECTORY ${types} DESTINATION ${CMAKE_INSTALL_DATADIR}/neap)
 
 # Pages are compressed where there is gzip, as Debian wants them. (-n: the same bytes in each build)

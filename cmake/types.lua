@@ -1,4 +1,4 @@
--- The types of neap for lua-language-server: lua types.lua docs/types/neap.lua lua/neap directory
+-- The types of neap for lua-language-server: lua types.lua docs/types/neap.lua lua/neap directory module ...
 -- What is written in C stands in the first file; to it is added what the public modules of lua/neap have in
 -- comments with three dashes: classes, aliases, and functions without their bodies.
 
@@ -63,7 +63,7 @@ for module in public_modules(sources) do
 end
 write(directory .. "/neap.lua", table.concat(parts, "\n") .. "\nreturn neap\n")
 
-for _, module in ipairs { "testing", "fs", "signal" } do
+for _, module in ipairs { select(4, ...) } do
   local head = ("---@meta neap.%s\n\n---@class neap.%s\nlocal %s = {}\n\n"):format(module, module, module)
   local found = extract(("%s/%s.lua"):format(sources, module), module)
   local text = head .. table.concat(found, "\n") .. ("\nreturn %s\n"):format(module)

@@ -1,6 +1,7 @@
 -- The pages keep their word: each block of Lua in them runs and prints what stands behind its `-->`, and each name that
 -- they give is there.
 local api = require "spec.support.api"
+local installed = require "spec.support.installed"
 local neap = require "neap"
 local program = require "spec.support.program"
 
@@ -223,6 +224,19 @@ describe("a name that the pages give", function()
     local text = all_text()
     for name in pairs(neap) do
       assert(name == "_VERSION" or text:find("%f[%w_]" .. name .. "%f[^%w_]"), "no page names neap." .. name)
+    end
+  end)
+end)
+
+describe("the reference", function()
+  if not installed.is_possible then return end
+
+  local made <const> = installed.build .. "/share/reference/"
+
+  it("has a page for each module, and says what the types say", function()
+    for _, module in ipairs { "neap", table.unpack(api.modules) } do
+      local page = module .. ".md"
+      assert(read(made .. page) == read("docs/reference/" .. page), page .. " is not up to date: ./dev docs")
     end
   end)
 end)

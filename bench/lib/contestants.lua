@@ -35,6 +35,13 @@ local function library_flags()
   error("pkg-config finds no Lua 5.4 and libuv")
 end
 
+-- For the servers with TLS.
+local function make_certificate()
+  if exists "build/bench/tls.pem" then return end
+  assert(shell.ok("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 3650 "
+    .. "-keyout build/bench/tls.key -out build/bench/tls.pem"), "openssl made no certificate")
+end
+
 -- Builds the floors, the load and the Lua modules.
 function contestants.build()
   local flags = library_flags()
@@ -47,6 +54,9 @@ function contestants.build()
   for _, load in ipairs {"echo", "start"} do
     compile(("bench/load/%s.c"):format(load), "build/bench/load_" .. load, "")
   end
+  compile("bench/floor/tls_echo.c", "build/bench/floor_tls_echo", flags .. " -lssl -lcrypto")
+  compile("bench/load/echo.c", "build/bench/load_tls_echo", "-DLOAD_TLS -lssl -lcrypto")
+  make_certificate()
   compile("bench/lib/malloc_bytes.c", "build/bench/malloc_bytes.so", module_flags .. flags)
 end
 

@@ -51,10 +51,10 @@ local function command_lines(plan, row, contestant)
   local command, lines = contestant.command(row.name), {}
   local program = row.threads and "" or plan.program
   if not command then return lines end
-  if row.name == "echo" then
+  if row.name == "echo" or row.name == "tls_echo" then
     for _, bytes in ipairs(echo_bytes) do
-      lines[#lines + 1] = ("%sbuild/bench/load_echo %d %d %g %s%s"):format(
-        plan.load, bytes, connections, plan.echo_s, program, command)
+      lines[#lines + 1] = ("%sbuild/bench/load_%s %d %d %g %s%s"):format(
+        plan.load, row.name, bytes, connections, plan.echo_s, program, command)
     end
   elseif row.name == "start" then
     lines[1] = ("%sbuild/bench/load_start %d %s"):format(program, starts_per_round, command)

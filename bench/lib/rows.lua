@@ -70,6 +70,13 @@ local rows = {
     {key = "echo_16384_server_cpu_us", what = "16 KiB, server CPU us"},
   },
   {
+    name = "tls_echo",
+    {key = "tls_echo_64_requests_per_s", what = "64 B, requests/s", more = true, goal = {at_least = 0.85}},
+    {key = "tls_echo_64_server_cpu_us", what = "64 B, server CPU us"},
+    {key = "tls_echo_16384_requests_per_s", what = "16 KiB, requests/s", more = true, goal = {at_least = 0.85}},
+    {key = "tls_echo_16384_server_cpu_us", what = "16 KiB, server CPU us"},
+  },
+  {
     name = "start",
     {key = "start_ms", what = "start to end, ms", goal = {over_floor = 3, unit = "ms"}},
     {key = "start_peak_rss_kb", what = "resident at the peak, KB"},

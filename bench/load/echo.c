@@ -4,9 +4,11 @@
  * it: each connection sends SIZE bytes, waits until all of them are back, and
  * sends again. After a warm-up, in which every byte is checked, it counts for
  * SECONDS and prints the requests per second and the processor time the server
- * spent on each. Then it ends the server. */
+ * spent on each. Then it ends the server. With LOAD_TLS defined all of that goes
+ * over TLS. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -21,11 +23,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef LOAD_TLS
+#include <openssl/ssl.h>
+#define PREFIX "tls_"
+#else
+#define PREFIX ""
+#endif
+
 enum { PATIENCE_MS = 20000, MAX_SIZE = 64 * 1024, EVENTS = 64 };
 
 struct conn {
   int fd;
   size_t got; /* bytes of the current answer that are back */
+#ifdef LOAD_TLS
+  SSL *ssl;
+#endif
 };
 
 static pid_t server;
@@ -107,19 +119,50 @@ static int dial(int port) {
   return fd;
 }
 
+#ifdef LOAD_TLS
+
+static SSL_CTX *context;
+
+static void shake(struct conn *c) {
+  if (!context) context = SSL_CTX_new(TLS_client_method());
+  c->ssl = SSL_new(context);
+  SSL_set_fd(c->ssl, c->fd);
+  if (SSL_connect(c->ssl) != 1) die("the handshake failed");
+  fcntl(c->fd, F_SETFL, O_NONBLOCK);
+}
+
+static ssize_t transmit(struct conn *c, const char *bytes, size_t n) { return SSL_write(c->ssl, bytes, (int)n); }
+
+static ssize_t receive(struct conn *c, char *bytes, size_t n) {
+  int got = SSL_read(c->ssl, bytes, (int)n);
+  if (got > 0) return got;
+  errno = EAGAIN;
+  return SSL_get_error(c->ssl, got) == SSL_ERROR_WANT_READ ? -1 : 0;
+}
+
+#else
+
+static void shake(struct conn *c) { (void)c; }
+
+static ssize_t transmit(struct conn *c, const char *bytes, size_t n) { return send(c->fd, bytes, n, MSG_NOSIGNAL); }
+
+static ssize_t receive(struct conn *c, char *bytes, size_t n) { return recv(c->fd, bytes, n, MSG_DONTWAIT); }
+
+#endif
+
 static void send_message(struct conn *c) {
   size_t sent = 0;
   while (sent < size) {
-    ssize_t n = send(c->fd, message + sent, size - sent, MSG_NOSIGNAL);
+    ssize_t n = transmit(c, message + sent, size - sent);
     if (n < 0) die_errno("send");
     sent += (size_t)n;
   }
 }
 
-/* Reads what is there. Returns 1 if that ended an answer, and sends anew. */
-static int on_readable(struct conn *c, int check) {
-  ssize_t n = recv(c->fd, answer, size - c->got, MSG_DONTWAIT);
-  if (n < 0 && errno == EAGAIN) return 0;
+/* Reads some of what is there. Returns 1 if that ended an answer, and sends anew; 0; or -1 if nothing was there. */
+static int read_some(struct conn *c, int check) {
+  ssize_t n = receive(c, answer, size - c->got);
+  if (n < 0 && errno == EAGAIN) return -1;
   if (n < 0) die_errno("recv");
   if (n == 0) die("the server hung up");
   if (check && memcmp(answer, message + c->got, (size_t)n) != 0)
@@ -129,6 +172,16 @@ static int on_readable(struct conn *c, int check) {
   c->got = 0;
   send_message(c);
   return 1;
+}
+
+/* A record of TLS that was read wakes no poll: there it is read until nothing is there. */
+static int on_readable(struct conn *c, int check) {
+  int answers = 0, result = read_some(c, check);
+#ifdef LOAD_TLS
+  for (; result == 0; result = read_some(c, check)) continue;
+#endif
+  if (result > 0) answers = result;
+  return answers;
 }
 
 /* Plays for [seconds] and returns the number of answers. */
@@ -149,6 +202,7 @@ static int connect_all(int port, struct conn *conns, int count) {
   for (int i = 0; i < count; i++) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &conns[i]};
     conns[i].fd = dial(port);
+    shake(&conns[i]);
     epoll_ctl(epoll, EPOLL_CTL_ADD, conns[i].fd, &event);
     send_message(&conns[i]);
   }
@@ -164,8 +218,8 @@ static void measure(int epoll, double seconds) {
   long requests = play(epoll, seconds, 0);
   cpu_s = seconds_of(server_clock) - cpu_s;
   double wall_s = seconds_of(CLOCK_MONOTONIC) - begin;
-  printf("echo_%zu_requests_per_s %.0f\n", size, (double)requests / wall_s);
-  printf("echo_%zu_server_cpu_us %.3f\n", size, cpu_s / (double)requests * 1e6);
+  printf(PREFIX "echo_%zu_requests_per_s %.0f\n", size, (double)requests / wall_s);
+  printf(PREFIX "echo_%zu_server_cpu_us %.3f\n", size, cpu_s / (double)requests * 1e6);
 }
 
 int main(int argc, char **argv) {

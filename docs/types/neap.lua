@@ -134,6 +134,20 @@ function neap.Future() end
 ---@return any ...
 function neap.await(awaitable, ...) end
 
+--- Waits until the descriptor, which somebody else reads from, has something to read, its end, or an error.
+---@param fd integer
+---@return true?
+---@return neap.OSError?
+---@return string?
+function neap.wait_readable(fd) end
+
+--- The same until the descriptor takes something.
+---@param fd integer
+---@return true?
+---@return neap.OSError?
+---@return string?
+function neap.wait_writable(fd) end
+
 --- Suspends this task alone, and returns the other arguments. 0 lets the others run once; math.huge is until
 --- it is cancelled.
 ---@param seconds number
@@ -478,6 +492,35 @@ function Loop:call_later(seconds, fn, ...) end
 ---@return neap.Handle
 function Loop:call_at(time, fn, ...) end
 
+--- Calls `fn(...)` in each turn in which the descriptor has something to read, its end, or an error, instead of what
+--- was to be called before.
+---@param fd integer
+---@param fn function
+---@param ... any
+---@return true?
+---@return neap.OSError?
+---@return string?
+function Loop:add_reader(fd, fn, ...) end
+
+--- The same in each turn in which the descriptor takes something.
+---@param fd integer
+---@param fn function
+---@param ... any
+---@return true?
+---@return neap.OSError?
+---@return string?
+function Loop:add_writer(fd, fn, ...) end
+
+--- Whether there was one.
+---@param fd integer
+---@return boolean
+function Loop:remove_reader(fd) end
+
+--- Whether there was one.
+---@param fd integer
+---@return boolean
+function Loop:remove_writer(fd) end
+
 --- Calls `fn(...)` in the loop whenever the signal comes; it replaces the one before.
 ---@param signal neap.Signal
 ---@param fn function
@@ -572,6 +615,19 @@ function neap.open_connection(host, port, options) end
 ---@return neap.Stream?, neap.OSError?, string? code
 function neap.open_unix_connection(path, options) end
 
+--- A stream for a descriptor of any kind, which it takes over; what is not a file becomes non-blocking, for all who
+--- share it. Of 0, 1 and 2 it takes a copy, and leaves them as they are.
+---@param fd integer
+---@return neap.Stream?, neap.OSError?, string? code
+function neap.open_fd(fd) end
+
+--- Two streams: what is written to the second is read from the first.
+---@param options { limit: integer? }? bytes of a line (65536)
+---@return neap.Stream? reader or nil, err, code
+---@return neap.Stream|neap.OSError writer
+---@return string? code
+function neap.pipe(options) end
+
 --- Listens at a path, and is otherwise like `start_server`. A path that begins with a zero byte is an abstract name of
 --- Linux. The file of a server that is gone is replaced, and removed when this one is closed.
 ---@param handler neap.Handler
@@ -589,6 +645,11 @@ function neap.start_unix_server(handler, path, options) end
 ---@param options neap.ServerOptions?
 ---@return neap.Server?, neap.OSError?, string? code
 function neap.start_server(handler, host, port, options) end
+
+-- Files and folders
+
+---@type neap.fs
+neap.fs = nil
 
 -- Errors
 

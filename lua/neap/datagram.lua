@@ -4,10 +4,10 @@ local core = require "neap.core"
 --- What the outside does is returned as `nil, err, code`, and breaks nothing: a peer that is not there ("ECONNREFUSED")
 --- may be there later. One task at a time may receive. A `<close>` value.
 ---@class neap.DatagramSocket
----@field send fun(self, data: string): true?, neap.OSError?, string? to the peer; waits while the kernel has no room
+---@field send fun(self, data: string): true?, neap.OSError?, string? to the peer; may wait for room in the kernel
 ---@field send_to fun(self, data: string, host: string, port: integer): true?, neap.OSError?, string?
----@field receive fun(self): string?, string|neap.OSError|nil, integer|string|nil data, host, port; nil once it is closed
----@field datagrams fun(self): fun(): string?, string?, integer? until it is closed; raises what fails
+---@field receive fun(self): string?, string|neap.OSError|nil, integer|string|nil data, host, port; nil when closed
+---@field datagrams fun(self): fun(): string?, string?, integer? until it is closed; raises failures
 ---@field connect fun(self, host: string, port: integer): true?, neap.OSError?, string? sends there, receives from there
 ---@field join_group fun(self, group: string, interface: string?): true?, neap.OSError?, string? a multicast group
 ---@field leave_group fun(self, group: string, interface: string?): true?, neap.OSError?, string?
@@ -30,7 +30,7 @@ local core = require "neap.core"
 ---@field ipv6_only boolean? at an IPv6 address: no IPv4 (false)
 
 --- Opens a UDP socket at an address of its own: without a host at all of this machine, without a port at a free one.
----@type fun(host: string?, port: integer?, options: neap.DatagramOptions?): neap.DatagramSocket?, neap.OSError?, string?
+---@type fun(host: string?, port: integer?, opts: neap.DatagramOptions?): neap.DatagramSocket?, neap.OSError?, string?
 local open_datagram_socket = core.open_datagram_socket
 
 return { open_datagram_socket = open_datagram_socket }

@@ -103,6 +103,17 @@ M.read_file = core.fs_read_file
 ---@type fun(path: string, data: string, options: neap.WriteOptions?): true?, neap.OSError?, string?
 M.write_file = core.fs_write_file
 
+---@class neap.OpenOptions
+---@field limit integer? bytes of a line (any number)
+---@field mode integer? permission bits of a new file (438), less the process's mask
+---@field exclusive boolean? a file that is there already is an error ("EEXIST")
+
+--- Opens a file as a stream. The modes are those of `io.open`: "r" (the default), "w", "a", "r+", "w+", "a+", with a "b" if
+--- you like; "wx" is "w" for a file that is not there yet. A write returns when the kernel has it, so that its error is
+--- its own; `set_write_limits` lets it return before.
+---@type fun(path: string, mode: string?, options: neap.OpenOptions?): neap.Stream?, neap.OSError?, string?
+M.open = core.fs_open
+
 --- A folder that is being read; `for name, type in directory` does it, too.
 ---@class neap.Directory
 ---@field next fun(self): string?, neap.FileType? the next entry, nil behind the last; raises what fails
@@ -292,7 +303,7 @@ end
 ---@return string? code
 function Watcher:next()
   if self.suspect then
-    if is_gone(self) then self.watch:close() end
+    if is_gone(self) then self.watch:stop() end
     self.suspect = false
   end
   local name, change, code = self.watch:next()

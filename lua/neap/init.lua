@@ -30,11 +30,14 @@ end
 neap._VERSION = core.version
 
 --- Loaded when it is first used.
-local lazy <const> = { fs = true, signal = true }
+local lazy <const> = {
+  fs = true, signal = true, subprocess = true, tls = true, stdin = true, stdout = true, stderr = true,
+}
+local standard <const> = { stdin = 0, stdout = 1, stderr = 2 }
 
 return setmetatable(neap, { __index = function(_, name)
   if not lazy[name] then return nil end
-  local module = require("neap." .. name)
+  local module = standard[name] and assert(core.open_fd(standard[name])) or require("neap." .. name)
   rawset(neap, name, module)
   return module
 end })

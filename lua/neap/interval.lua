@@ -39,7 +39,7 @@ Interval.__call = Interval.wait
 ---@return neap.Interval
 local function interval(seconds)
   if type(seconds) ~= "number" then check.bad_argument("interval", 1, "number of seconds", seconds) end
-  if not (seconds > 0) then core.misuse "bad argument #1 to 'interval' (the period is not positive)" end
+  if seconds <= 0 or seconds ~= seconds then core.misuse "bad argument #1 to 'interval' (not a positive period)" end
   return setmetatable({ seconds = seconds, start = core.get_event_loop():time(), tick = 0 }, Interval)
 end
 

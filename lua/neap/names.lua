@@ -21,11 +21,11 @@ local M = {}
 ---@field socktype "stream"|"dgram"? what the service is for ("stream")
 
 --- The addresses of a host, in the order in which to try them. The service is a port or a name ("http").
----@type fun(host: string?, service: integer|string?, options: neap.AddressOptions?): neap.AddressInfo[]?, neap.OSError?, string?
+---@type fun(host: string?, service: integer|string?, opts: neap.AddressOptions?): neap.AddressInfo[]?, neap.OSError?
 M.getaddrinfo = core.getaddrinfo
 
 --- The name of a numeric host, and of the service at a port of it.
----@type fun(host: string, port: integer, options: neap.NameOptions?): string?, string|neap.OSError, string?
+---@type fun(host: string, port: integer, opts: neap.NameOptions?): string?, string|neap.OSError, string?
 M.getnameinfo = core.getnameinfo
 
 return M

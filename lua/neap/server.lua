@@ -105,7 +105,24 @@ local function start_or_close(server)
   error(err, 0)
 end
 
+local function close_all(listeners)
+  for _, listener in ipairs(listeners) do listener:close() end
+end
+
+--- With TLS each connection begins with a handshake.
+local function secure(handler, listeners, options)
+  local made, secured, err, code = pcall(require("neap.tls_streams").handler, "start_server", handler, options.tls)
+  if not made or not secured then close_all(listeners) end
+  if not made then error(secured, 0) end
+  return secured, err, code
+end
+
 local function make(handler, listeners, options)
+  if options and options.tls then
+    local secured, err, code = secure(handler, listeners, options)
+    if not secured then return nil, err, code end
+    handler = secured
+  end
   local server = setmetatable({
     handler = handler, listeners = listeners, streams = {}, accepters = {}, busy = 0, connections = 0,
     max_connections = options and options.max_connections or math.huge,

@@ -19,8 +19,17 @@ local core = require "neap.core"
 ---@field abort fun(self) closes at once
 ---@field is_closing fun(self): boolean
 ---@field wait_closed fun(self): true?, neap.OSError?, string? waits until all was sent
+---@field seek fun(self, whence: "set"|"cur"|"end"?, offset: integer?): integer?, neap.OSError?, string? of a file
+---@field truncate fun(self, size: integer?): neap.Stream?, neap.OSError?, string? of a file; by default to the position
+---@field sync fun(self): neap.Stream?, neap.OSError?, string? waits until what was written is on the disk
+---@field isatty fun(self): boolean whether it leads to a terminal
+---@field set_mode fun(self, mode: "normal"|"raw"): neap.Stream?, neap.OSError?, string? of a terminal, until it is closed
+---@field winsize fun(self): integer?, integer|neap.OSError, string? columns and rows of a terminal
 ---@field peer_address fun(self): string, integer? host and port, or the path of a Unix socket
 ---@field local_address fun(self): string, integer?
+---@field start_tls fun(self, o: neap.TLSOptions|neap.TLSContext|nil): neap.Stream?, neap.OSError?, string? goes on over TLS
+---@field tls_info fun(self): neap.TLSInfo? what TLS has found out and agreed on; nil without TLS
+---@field tls_session fun(self): neap.TLSSession? to begin the next connection with, once the server has given it
 
 ---@class neap.ConnectionOptions
 ---@field limit integer? bytes of a line (65536)
@@ -29,7 +38,14 @@ local core = require "neap.core"
 ---@field local_addr { [1]: string, [2]: integer? }? numeric host and port to connect from
 ---@field happy_eyeballs_delay number? the head start of each address on the next, in seconds (0.25; math.huge: none is)
 
+---@field tls true|neap.TLSContext|neap.TLSOptions? TLS over it; `server_hostname` is the host unless it is given
+
 ---@class neap.UnixConnectionOptions
 ---@field limit integer? bytes of a line (65536)
 
-return { open_connection = core.open_connection, open_unix_connection = core.open_unix_connection }
+core.set_tls_opener(function(...) return require("neap.tls_streams").open_connection(...) end)
+
+return {
+  open_connection = core.open_connection, open_unix_connection = core.open_unix_connection,
+  open_fd = core.open_fd, pipe = core.pipe,
+}

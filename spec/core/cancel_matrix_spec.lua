@@ -14,8 +14,11 @@ local IN_BODY <const> = {
 }
 
 local scenarios = {}
-for _, name in ipairs { "cancel_scenarios", "cancel_scenarios_io", "cancel_scenarios_thread",
-  "cancel_scenarios_signal" } do
+for _, name in ipairs {
+  "cancel_scenarios", "cancel_scenarios_io", "cancel_scenarios_thread", "cancel_scenarios_datagram",
+  "cancel_scenarios_signal", "cancel_scenarios_fs", "cancel_scenarios_process", "cancel_scenarios_tls",
+  "cancel_scenarios_socket",
+} do
   for key, scenario in pairs(require("spec.support." .. name)) do
     assert(not scenarios[key], key)
     scenarios[key] = scenario

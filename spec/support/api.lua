@@ -2,8 +2,8 @@
 -- can be reached from them or from the registry, also of those that no module exports; and what of Lua's neap replaces.
 local api = {}
 
-local MODULES <const> = { neap = "neap", ["neap.testing"] = "testing", ["neap.fs"] = "fs",
-  ["neap.signal"] = "signal" }
+-- The modules beside neap itself.
+api.modules = { "fs", "signal", "subprocess", "testing", "tls" }
 
 
 local function each_upvalue(fn, visit)
@@ -58,9 +58,8 @@ end
 -- A table from names ("neap.sleep", "Queue:get", "Lock:__close") to functions.
 function api.functions()
   local found = {}
-  for module, title in pairs(MODULES) do
-    add_functions(found, title .. ".", require(module))
-  end
+  add_functions(found, "neap.", require "neap")
+  for _, module in ipairs(api.modules) do add_functions(found, module .. ".", require("neap." .. module)) end
   add_functions(found, "coroutine.", coroutine)
   found.require = require
   find_classes(found)

@@ -2,8 +2,10 @@
 -- function and its arguments; or it is a string that says why it cannot be called here.
 local neap = require "neap"
 local core = require "neap.core"
+local descriptor = require "spec.support.descriptor"
 local process = require "spec.support.process"
 local stream = require "spec.support.stream"
+local subprocess = require "neap.subprocess"
 local testing = require "neap.testing"
 
 local calls = {}
@@ -224,6 +226,23 @@ methods("Listener", function(defer)
   defer(function() listener:close() end)
   return listener
 end, { __gc = {}, address = {}, close = {} })
+
+local function directory(defer)
+  local made = assert(neap.fs.scandir "/")
+  defer(function() made:close() end)
+  return made
+end
+
+local function watcher(defer)
+  local made = assert(neap.fs.watch "/")
+  defer(function() made:close() end)
+  return made
+end
+
+methods("Directory", directory, { __close = {}, __gc = {}, close = {} })
+methods("Watcher", watcher, { __close = {}, close = {}, events = {} })
+methods("Watch", function(defer) return watcher(defer).watch end, { __close = {}, __gc = {}, close = {}, stop = {} })
+
 functions("neap", neap, {
   Barrier = { 2 }, BoundedSemaphore = { 1 }, Condition = {}, ContextVar = { "tide" }, Event = {}, Future = {},
   Channel = {}, LifoQueue = {}, Lock = {}, PriorityQueue = {}, Queue = {}, Runner = {}, Semaphore = {},
@@ -264,9 +283,43 @@ calls["coroutine.yield"] = function()
   return function() coroutine.wrap(coroutine.yield)() end
 end
 
+methods("DatagramSocket", function(defer)
+  local socket = assert(neap.open_datagram_socket("127.0.0.1"))
+  defer(function() socket:close() end)
+  return socket
+end, {
+  __close = {}, __gc = {}, __tostring = {}, close = {}, is_closing = {}, local_address = {}, peer_address = {},
+  join_group = { "239.255.17.41", "127.0.0.1" }, leave_group = { "239.255.17.41", "127.0.0.1" },
+  set_broadcast = { true }, set_ttl = { 1 }, set_multicast_ttl = { 1 }, set_multicast_loop = { true },
+  set_multicast_interface = { "127.0.0.1" },
+})
+functions("neap", neap, { interval = { 1 } })
+methods("Interval", function() return neap.interval(1) end, { __tostring = {} })
+for _, side in ipairs { "reader", "writer" } do
+  calls["Loop:add_" .. side] = function(defer)
+    local loop, fifo = neap.get_event_loop(), descriptor.fifo()
+    defer(function()
+      loop["remove_" .. side](loop, fifo.fd)
+      local _ <close> = fifo
+    end)
+    return loop["add_" .. side], loop, fifo.fd, nothing
+  end
+end
+methods("Loop", neap.get_event_loop, { remove_reader = { 0 }, remove_writer = { 0 } })
+
 for _, class in ipairs { "Channel", "Failure", "Job", "Thread", "ThreadHandle" } do
+for _, class in ipairs { "Channel", "Failure", "Job", "Process", "Thread", "ThreadHandle" } do
+functions("tls", neap.tls, { context = {} })
+
+for _, class in ipairs { "Channel", "Failure", "Job", "TLSContext", "TLSSession", "Thread", "ThreadHandle" } do
   calls[class .. ":__gc"] = "only the collector calls it"
 end
 calls["Load:__close"] = "only a load of require has one"
+
+methods("Process", function(defer)
+  local process = assert(subprocess.exec { "sleep", "100" })
+  defer(function() process:close() end)
+  return process
+end, { kill = {}, terminate = {}, send_signal = { "SIGTERM" }, __tostring = {}, __index = { "pid" } })
 
 return calls

@@ -264,6 +264,23 @@ s ~= nil]], "asked: 127.0.0.1, to listen | ok true" },
     { "a server elsewhere", "--allow=127.0.0.1", [[
 return select(3, require "neap".start_server(print, "127.0.0.2", 0))]], "asked: 127.0.0.2, to listen | ok EACCES" },
     { "a descriptor of the host", "", [[return require "neap".wait_readable]], "ok nil" },
+    { "watching a descriptor of the host", "", [[
+return pcall(function() require "neap".get_running_loop():add_reader(0, print) end)]],
+      "ok false script:N: add_reader: a restricted script may not do that" },
+    { "a name", "", [[return require "neap".getaddrinfo("localhost", 9)]],
+      "ok nil {getaddrinfo localhost:9: permission denied} EACCES" },
+    { "the name of an address", "", [[return require "neap".getnameinfo("127.0.0.1", 9)]],
+      "ok nil {getnameinfo 127.0.0.1: permission denied} EACCES" },
+    { "a datagram socket", "", [[return require "neap".open_datagram_socket("127.0.0.1", 9)]],
+      "ok nil {open_datagram_socket 127.0.0.1:9: permission denied} EACCES" },
+    { "a datagram socket that is connected", "", [[
+return select(3, require "neap".open_datagram_socket(nil, nil, { remote_addr = { "127.0.0.1", 9 } }))]], "ok EACCES" },
+    { "a datagram to elsewhere", "--allow=127.0.0.1", [[
+local s <close> = require "neap".open_datagram_socket("127.0.0.1") return
+select(3, s:send_to("x", "127.0.0.2", 9))]], "asked: 127.0.0.1, to listen | asked: 127.0.0.2 | ok EACCES" },
+    { "connecting a datagram socket to elsewhere", "--allow=127.0.0.1", [[
+local s <close> = require "neap".open_datagram_socket("127.0.0.1") return
+select(3, s:connect("127.0.0.2", 9))]], "asked: 127.0.0.1, to listen | asked: 127.0.0.2 | ok EACCES" },
     { "the watchdog", "", [[
 return pcall(function() require "neap".get_running_loop():set_watchdog { limit
 = 1 } end)]], "ok false script:N: set_watchdog: a restricted script may not do that" },

@@ -1,13 +1,17 @@
-/* Stands between a program and the C library: names with several addresses, accepts that find nothing. */
+/* Stands between a program and the C library: names with several addresses, accepts that find nothing, datagrams
+ * that there is no room for. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 typedef int lookup(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+typedef ssize_t sender(int, const struct msghdr *, int);
 typedef int acceptor(int, struct sockaddr *, socklen_t *, int);
 
 /* several.invalid has the numeric addresses of NETWORK_ADDRESSES, in that order. */
@@ -38,4 +42,32 @@ int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags) {
   left--;
   errno = EAGAIN;
   return -1;
+}
+
+/* The kernel has no room for datagrams the first NETWORK_FULL_SENDS times that one is sent. */
+static int is_full(void) {
+  static int left = -1;
+  const char *count = getenv("NETWORK_FULL_SENDS");
+  if (left < 0) left = count ? atoi(count) : 0;
+  if (left == 0) return 0;
+  left--;
+  errno = EAGAIN;
+  return 1;
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+  sender *real = (sender *)dlsym(RTLD_NEXT, "sendmsg");
+  return is_full() ? -1 : real(fd, message, flags);
+}
+
+/* libuv sends several at once by the number of the call. */
+long syscall(long number, ...) {
+  long (*real)(long, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+  long words[6];
+  va_list list;
+  va_start(list, number);
+  for (int i = 0; i < 6; i++) words[i] = va_arg(list, long);
+  va_end(list);
+  if (number == SYS_sendmmsg && is_full()) return -1;
+  return real(number, words[0], words[1], words[2], words[3], words[4], words[5]);
 }

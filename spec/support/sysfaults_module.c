@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <unistd.h>
 
 #include "sysfaults.h"
 
@@ -39,7 +40,30 @@ static int l_counts(lua_State *L) {
   return 1;
 }
 
+/* pipe(): two descriptors. */
+static int l_pipe(lua_State *L) {
+  int fds[2];
+  if (pipe(fds)) return luaL_error(L, "no pipe");
+  lua_pushinteger(L, fds[0]);
+  lua_pushinteger(L, fds[1]);
+  return 2;
+}
+
+/* close(fd) */
+static int l_close(lua_State *L) {
+  close((int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+static int l_pid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
+    {"pid", l_pid},
+    {"pipe", l_pipe},
+    {"close", l_close},
     {"arm", l_arm},
     {"disarm", l_disarm},
     {"counts", l_counts},

@@ -18,6 +18,7 @@
 #include "api/host.h"
 #include "api/restrict.h"
 #include "io/io.h"
+#include "proto/proto.h"
 #include "thread/room.h"
 
 /* Registry key: the modules that are loaded, by name; made when all is open. */
@@ -66,6 +67,41 @@ static void preload_modules(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* Modules of others that neap answers for, once it is installed: names, and what they stand for. */
+static const char *const stand_ins[][2] = {
+    {"socket", "neap.socket"},
+    {"socket.core", "neap.socket"},
+    {"socket.unix", "neap.socket_unix"},
+    {NULL, NULL},
+};
+
+/* Upvalue: the name of the module that stands in. */
+static int load_stand_in(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_gettable(L, -2);
+  lua_call(L, 0, 1);
+  return 1;
+}
+
+static void preload_stand_ins(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  for (const char *const(*names)[2] = stand_ins; (*names)[0]; names++) {
+    lua_pushstring(L, (*names)[1]);
+    lua_pushcclosure(L, load_stand_in, 1);
+    lua_setfield(L, -2, (*names)[0]);
+  }
+  lua_pop(L, 1);
+}
+
+/* install(): what a host of its own kind has from the start. */
+static int l_install(lua_State *L) {
+  coroutine_install(L);
+  require_install(L);
+  preload_stand_ins(L);
+  return 0;
+}
+
 /* NEAP_DEBUG=1 turns debug mode on, unless the environment is to be ignored. */
 static bool debug_is_wanted(lua_State *L) {
   const char *value = getenv("NEAP_DEBUG");
@@ -92,9 +128,12 @@ static struct neap *open_rooms(lua_State *L, uv_loop_t *loop) {
   library_open(L, rt);
   library_push(L);
   io_open(L, rt);
+  proto_open(L, rt);
   thread_room_open(L, rt, &thread_host);
   lua_pushliteral(L, NEAP_VERSION);
   lua_setfield(L, -2, "version");
+  lua_pushcfunction(L, l_install);
+  lua_setfield(L, -2, "install");
   lua_pop(L, 1);
   preload_modules(L);
   lua_newtable(L);
@@ -155,6 +194,7 @@ static int open_all(lua_State *L) {
   require_install(L);
   if (!config->state) {
     exit_install(L);
+    preload_stand_ins(L);
     pace_collector(L, rt);
   }
   limits_apply(L, rt, config);
@@ -189,6 +229,16 @@ static void forget_module(lua_State *L, const char *name) {
   }
 }
 
+/* The same for modules of others, unless somebody has put his own in their place. */
+static void forget_stand_ins(lua_State *L) {
+  for (const char *const(*names)[2] = stand_ins; (*names)[0]; names++) {
+    lua_getfield(L, -1, (*names)[0]);
+    bool ours = lua_tocfunction(L, -1) == load_stand_in;
+    lua_pop(L, 1);
+    if (ours) forget_module(L, (*names)[0]);
+  }
+}
+
 /* In a state of the host's: takes back what was put there. */
 static int close_modules(lua_State *L) {
   coroutine_uninstall(L);
@@ -198,6 +248,7 @@ static int close_modules(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   forget_module(L, "neap.core");
+  forget_stand_ins(L);
   for (const struct embedded_module *module = embedded_modules; module->name; module++)
     forget_module(L, module->name);
   return 0;

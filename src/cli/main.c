@@ -1,4 +1,5 @@
 /* The neap command: lua's own options and behaviour, with a script body that is a task. */
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <malloc.h>
@@ -43,6 +44,7 @@ static void on_signal(int number) {
   }
   if (signal_received || !watching) {
     terminal_restore_modes();
+    uv_tty_reset_mode();
     signal(number, SIG_DFL);
     raise(number);
     return;
@@ -66,9 +68,11 @@ static void watch_signals(neap_t *neap) {
   sigaction(SIGTERM, &action, NULL);
 }
 
-/* A program that uses neap gets EPIPE from its sockets; a plain one dies of SIGPIPE as under lua. */
+/* A program that uses neap gets EPIPE from its sockets, and EFBIG from its files; a plain one dies of the signals as
+ * under lua. */
 static int ignore_sigpipe(lua_State *L) {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_call(L, 0, 1);
   return 1;
@@ -437,6 +441,12 @@ static void start_watchdog(struct command *c) {
     fprintf(stderr, "%s: cannot start the watchdog\n", c->name);
 }
 
+/* A standard stream that is closed would be the first descriptor to be opened: it becomes one that cannot be used. */
+static void reserve_standard(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
+}
+
 static int run_command(struct command *c) {
   watch_signals(c->neap);
   guard_sigpipe(c->L);
@@ -450,6 +460,7 @@ static int run_command(struct command *c) {
 
 int main(int argc, char **argv) {
   struct command c = {.argc = argc, .argv = argv, .name = argv[0] ? argv[0] : "neap"};
+  reserve_standard();
   if (!bundle_is_here() && argc == 2 && strcmp(argv[1], "--version") == 0) {
     printf("neap %s (%s, libuv %s)\n", NEAP_VERSION, LUA_RELEASE, uv_version_string());
     return EXIT_SUCCESS;

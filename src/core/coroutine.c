@@ -432,12 +432,6 @@ void coroutine_uninstall(lua_State *L) {
   lua_settop(L, top);
 }
 
-static int l_install(lua_State *L) {
-  coroutine_install(L);
-  require_install(L);
-  return 0;
-}
-
 void coroutine_open(lua_State *L, struct neap *rt) {
   (void)rt;
   weak_table_new(L, "k");
@@ -449,6 +443,4 @@ void coroutine_open(lua_State *L, struct neap *rt) {
   runtime_push(L);
   lua_pushcclosure(L, l_run_coroutine, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &runner_key);
-  lua_pushcfunction(L, l_install);
-  lua_setfield(L, -2, "install");
 }

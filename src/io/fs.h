@@ -102,6 +102,9 @@ int fs_close_file(int fd);
 /* Pushes the name of the type of a file with these bits. */
 void fs_push_type(lua_State *L, unsigned bits);
 
+/* Pushes the table that fs.stat returns. */
+void fs_push_stat(lua_State *L, const uv_stat_t *stat);
+
 /* Each adds its functions to the table on top. */
 void fs_path_open(lua_State *L, struct neap *rt);
 void fs_stat_open(lua_State *L, struct neap *rt);

@@ -1,6 +1,7 @@
 /* What is done to names: making, moving, linking, and what stands beside a name. */
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,29 +137,40 @@ static int l_symlink(lua_State *L) { return await_two(L, &symlink_kind); }
 
 /* --- where names lead --- */
 
-static int run_readlink(struct fs_call *call) { return uv_fs_readlink(NULL, &call->fs, call->path, NULL); }
-static int run_realpath(struct fs_call *call) { return uv_fs_realpath(NULL, &call->fs, call->path, NULL); }
+/* Both have room for a path. */
+static int run_readlink(struct fs_call *call) {
+  ssize_t length = readlink(call->path, call->bytes, call->capacity);
+  if (length < 0) return fs_errno();
+  call->length = (size_t)length;
+  return 0;
+}
 
-static int push_pointer(lua_State *L, struct fs_call *call) {
-  lua_pushstring(L, call->fs.ptr);
+static int run_realpath(struct fs_call *call) {
+  if (!realpath(call->path, call->bytes)) return fs_errno();
+  call->length = strlen(call->bytes);
+  return 0;
+}
+
+static int push_bytes(lua_State *L, struct fs_call *call) {
+  lua_pushlstring(L, call->bytes, call->length);
   return 1;
 }
 
 static const struct fs_kind readlink_kind = {
-    .op = FS_OP("fs.readlink"), .paths = 1, .run = run_readlink, .push = push_pointer};
+    .op = FS_OP("fs.readlink"), .paths = 1, .run = run_readlink, .push = push_bytes};
 static const struct fs_kind realpath_kind = {
-    .op = FS_OP("fs.realpath"), .paths = 1, .run = run_realpath, .push = push_pointer};
+    .op = FS_OP("fs.realpath"), .paths = 1, .run = run_realpath, .push = push_bytes};
 
-static int await_one(lua_State *L, const struct fs_kind *kind) {
-  struct fs_arguments a = {.path = fs_check_path(L, 1)};
+static int await_path(lua_State *L, const struct fs_kind *kind) {
+  struct fs_arguments a = {.path = fs_check_path(L, 1), .room = PATH_MAX};
   return fs_await(L, kind, &a);
 }
 
 /* readlink(path): what a link holds. */
-static int l_readlink(lua_State *L) { return await_one(L, &readlink_kind); }
+static int l_readlink(lua_State *L) { return await_path(L, &readlink_kind); }
 
 /* realpath(path): the same place without links, "." and "..". */
-static int l_realpath(lua_State *L) { return await_one(L, &realpath_kind); }
+static int l_realpath(lua_State *L) { return await_path(L, &realpath_kind); }
 
 /* --- what is written beside a name --- */
 

@@ -86,14 +86,15 @@ static int leave(struct removal *r) {
   int status = outer && !outer->dir ? reopen_outer(outer, inner) : 0;
   close_level(inner);
   if (status < 0 || !outer || !outer->entry) return status;
-  return unlinkat(dirfd(outer->dir), outer->entry->d_name, AT_REMOVEDIR) < 0 ? fs_errno() : 0;
+  bool gone = unlinkat(dirfd(outer->dir), outer->entry->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+  return gone ? 0 : fs_errno();
 }
 
 static bool is_dots(const char *name) {
   return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-/* Removes what is no folder, and enters what is one. */
+/* Removes what is no folder, and enters what is one. What somebody else has removed meanwhile is gone, too. */
 static int remove_entry(struct removal *r, struct level *level, struct dirent *entry) {
   int fd = dirfd(level->dir);
   if (entry->d_type != DT_DIR) {
@@ -103,6 +104,7 @@ static int remove_entry(struct removal *r, struct level *level, struct dirent *e
   int refused = entry->d_type == DT_DIR ? 0 : fs_errno();
   level->entry = entry;
   int status = enter(r, fd, entry->d_name);
+  if (status == UV_ENOENT) return 0;
   return status == UV_ENOTDIR && refused ? refused : status;
 }
 

@@ -32,8 +32,7 @@ static void set_time(lua_State *L, const char *name, uv_timespec_t time) {
   lua_setfield(L, -2, name);
 }
 
-static int push_stat(lua_State *L, struct fs_call *call) {
-  const uv_stat_t *stat = &call->fs.statbuf;
+void fs_push_stat(lua_State *L, const uv_stat_t *stat) {
   lua_createtable(L, 0, FIELDS);
   fs_push_type(L, (unsigned)stat->st_mode);
   lua_setfield(L, -2, "type");
@@ -49,6 +48,10 @@ static int push_stat(lua_State *L, struct fs_call *call) {
   set_time(L, "mtime", stat->st_mtim);
   set_time(L, "ctime", stat->st_ctim);
   set_time(L, "birthtime", stat->st_birthtim);
+}
+
+static int push_stat(lua_State *L, struct fs_call *call) {
+  fs_push_stat(L, &call->fs.statbuf);
   return 1;
 }
 

@@ -46,16 +46,21 @@ struct change_op {
 
 static void on_closed(uv_handle_t *handle) { memory_free(handle); }
 
-/* Those who wait learn that it is closed. */
-static void close_watch(struct watch *w) {
+/* What is queued is still there for those who ask. Those who wait learn that nothing follows. */
+static void stop_watch(struct watch *w) {
   struct change_op *op = w->op;
   if (!w->handle) return;
   list_remove(&w->handle->resource.link);
   uv_close((uv_handle_t *)&w->handle->event, on_closed);
   w->handle = NULL;
+  if (op && op->op.state == OP_WAITING) op_complete(w->rt, &op->op, 0);
+}
+
+static void close_watch(struct watch *w) {
   buffer_free(&w->changes);
   w->last = 0;
-  if (op && op->op.state == OP_WAITING) op_complete(w->rt, &op->op, 0);
+  w->overflow = false;
+  stop_watch(w);
 }
 
 static void close_resource(struct neap *rt, struct resource *resource) {
@@ -136,11 +141,11 @@ static int push_queued(lua_State *L, struct watch *w) {
   return 2;
 }
 
-/* Pushes the next change; nil where it is closed; or nil, err, code. */
+/* Pushes the next change; nil behind the last; or nil, err, code. */
 static int push_news(lua_State *L, struct watch *w) {
-  if (!w->handle) return lua_pushnil(L), 1;
   if (buffer_length(&w->changes) > 0) return push_queued(L, w);
   if (w->error < 0) return error_return(L, w->error, "fs.watch", NULL);
+  if (!w->overflow) return lua_pushnil(L), 1;
   w->overflow = false;
   lua_pushliteral(L, "");
   lua_pushliteral(L, "overflow");
@@ -185,8 +190,14 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
+/* watch:stop(): the same, behind what is queued. */
+static int l_stop(lua_State *L) {
+  stop_watch(check_watch(L));
+  return 0;
+}
+
 static const luaL_Reg methods[] = {
-    {"next", l_next}, {"close", l_close}, {"__close", l_close}, {"__gc", l_close}, {NULL, NULL},
+    {"next", l_next}, {"stop", l_stop}, {"close", l_close}, {"__close", l_close}, {"__gc", l_close}, {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {

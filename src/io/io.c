@@ -11,6 +11,9 @@
 #include "io/fs.h"
 #include "io/listener.h"
 #include "io/names.h"
+#include "io/process.h"
+#include "io/open.h"
+#include "io/raw_socket.h"
 #include "io/reader.h"
 #include "io/signal.h"
 #include "io/slab.h"
@@ -126,6 +129,30 @@ bool io_option_boolean(lua_State *L, int index, const char *name, bool otherwise
   return value;
 }
 
+/* Registry key of what opens connections over TLS, which is made of what is above this room. */
+static const char opener_key;
+
+/* set_tls_opener(fn): what calls with the option `tls` do. */
+static int l_set_tls_opener(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &opener_key);
+  return 0;
+}
+
+static int pass_on(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  return lua_gettop(L);
+}
+
+int io_open_tls(lua_State *L, int count) {
+  lua_settop(L, count);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &opener_key);
+  lua_insert(L, 1);
+  lua_callk(L, count, LUA_MULTRET, 0, pass_on);
+  return lua_gettop(L);
+}
+
 int io_open(lua_State *L, struct neap *rt) {
   make_slab(L, rt);
   stream_open(L, rt);
@@ -137,7 +164,12 @@ int io_open(lua_State *L, struct neap *rt) {
   datagram_open(L, rt);
   fs_open(L, rt);
   signal_open(L, rt);
+  process_open(L, rt);
+  open_open(L, rt);
+  raw_socket_open(L, rt);
   census_open(L, rt);
   watcher_open(L, rt);
+  lua_pushcfunction(L, l_set_tls_opener);
+  lua_setfield(L, -2, "set_tls_opener");
   return 0;
 }

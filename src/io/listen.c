@@ -46,8 +46,9 @@ static int make_server(lua_State *L, int options) {
   lua_pushvalue(L, ARG_HANDLER);
   lua_insert(L, -2);
   lua_pushvalue(L, options);
-  lua_call(L, 3, 1);
-  return 1;
+  int below = lua_gettop(L) - 4;
+  lua_call(L, 3, LUA_MULTRET);
+  return lua_gettop(L) - below;
 }
 
 /* --- hosts --- */
@@ -321,7 +322,7 @@ static void check_handler(lua_State *L) {
 }
 
 static const char *const option_names[] = {"limit", "nodelay", "keepalive", "backlog", "reuse_port", "fd",
-                                           "start_serving", "max_connections", NULL};
+                                           "start_serving", "max_connections", "tls", NULL};
 
 /* start_server(handler, host, port, options): what the function that made it (upvalue 2) returns for
  * (handler, listeners, options); or nil, err, code. Options: backlog, fd, keepalive, limit, max_connections, nodelay,
@@ -379,7 +380,7 @@ static int serve_path(lua_State *L, const char *path, size_t length) {
 }
 
 static const char *const unix_option_names[] = {"limit", "backlog", "mode", "cleanup_socket", "fd",
-                                                "start_serving", "max_connections", NULL};
+                                                "start_serving", "max_connections", "tls", NULL};
 
 /* start_unix_server(handler, path, options): the same at a path. Options: backlog, cleanup_socket (true), fd, limit,
  * max_connections, mode (of the file), start_serving. */

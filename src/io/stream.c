@@ -6,6 +6,7 @@
 #include "core/op.h"
 #include "core/report.h"
 #include "core/runtime.h"
+#include "io/stream_file.h"
 #include "io/stream_read.h"
 #include "io/stream_write.h"
 
@@ -34,6 +35,11 @@ void stream_check_writable(lua_State *L, const struct stream *s, const char *cal
   if (!s->transport->writable) error_misuse(L, "%s: the stream is only for reading", call);
 }
 
+void stream_check_alone(lua_State *L, const struct stream *s, const char *call) {
+  if (s->reading && s->transport->kind->give_back)
+    error_misuse(L, "%s: another task is reading from the file", call);
+}
+
 size_t stream_check_count(lua_State *L, int index, lua_Integer least) {
   lua_Integer count = luaL_checkinteger(L, index);
   luaL_argcheck(L, count >= least, index, "the number of bytes is too small");
@@ -52,6 +58,20 @@ int stream_failure(lua_State *L, const struct stream *s, int status, const char 
   if (t->error_code && status == t->error)
     return error_return_as(L, t->error_code, t->error_text, call, stream_name(s, name));
   return error_return(L, status, call, stream_name(s, name));
+}
+
+int stream_take_error(struct stream *s) {
+  int error = s->transport->error;
+  if (s->transport->kind->resumes) s->transport->error = 0;
+  return error;
+}
+
+void stream_give_back(struct stream *s) {
+  struct transport *t = s->transport;
+  if (!t->kind->give_back) return;
+  transport_stop(t);
+  t->kind->give_back(t, reader_length(&s->reader));
+  stream_forget_received(s);
 }
 
 /* --- half closing, closing --- */
@@ -160,26 +180,29 @@ static void forbid_use(struct stream *s) {
   if (!s->reading) stream_forget_received(s);
 }
 
-static void begin_close(struct stream *s) {
+void stream_close(struct stream *s) {
   if (s->closed) return;
   forbid_use(s);
   stream_queue_all(s);
   transport_close(s->transport);
 }
 
+void stream_abort(struct stream *s) {
+  forbid_use(s);
+  transport_abort(s->transport);
+}
+
 /* stream:close(): sends what was written, for a limited time, and closes; waits for none of it. May
  * be called twice. Returns true. */
 static int l_close(lua_State *L) {
-  begin_close(stream_check(L));
+  stream_close(stream_check(L));
   lua_pushboolean(L, 1);
   return 1;
 }
 
 /* stream:abort(): closes at once; what was not sent is dropped. */
 static int l_abort(lua_State *L) {
-  struct stream *s = stream_check(L);
-  forbid_use(s);
-  transport_abort(s->transport);
+  stream_abort(stream_check(L));
   return 0;
 }
 
@@ -224,7 +247,7 @@ static int l_gc(lua_State *L) {
   struct stream *s = object_check(L, runtime_of(L), 1, OBJECT_STREAM);
   if (!s->transport || s->collected) return 0;
   if (s->rt->debug && !s->rt->closed && !s->closed) warn_unclosed(L, s);
-  begin_close(s);
+  stream_close(s);
   s->collected = true;
   stream_let_go(s);
   return 0;
@@ -284,13 +307,15 @@ void stream_open(lua_State *L, struct neap *rt) {
   luaL_setfuncs(L, stream_read_methods, 1);
   runtime_push(L);
   luaL_setfuncs(L, stream_write_methods, 1);
+  runtime_push(L);
+  luaL_setfuncs(L, stream_file_methods, 1);
   lua_pop(L, 1);
 }
 
 struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit) {
   struct stream *s = object_new(L, rt, OBJECT_STREAM, sizeof *s, STREAM_USER_VALUES);
   *s = (struct stream){.rt = rt, .high = HIGH_WATER, .low = HIGH_WATER / LOW_PART};
-  s->reader.limit = limit;
+  s->reader.limit = s->ahead = limit;
   s->reader.kept.memory = rt->memory;
   s->borrower.keep = stream_keep_received;
   list_init(&s->borrower.link);
@@ -304,7 +329,16 @@ struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit) {
   return s;
 }
 
+struct stream *stream_new_unlimited(lua_State *L, struct neap *rt, size_t limit) {
+  struct stream *s = stream_new(L, rt, limit);
+  if (limit > 0) return s;
+  s->reader.limit = SIZE_MAX;
+  s->ahead = READER_LIMIT;
+  return s;
+}
+
 void stream_attach(struct stream *s, struct transport *t) {
   s->transport = t;
+  if (t->kind->resumes) s->high = s->low = 0;
   transport_own(t, &events, s);
 }

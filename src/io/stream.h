@@ -20,6 +20,7 @@ struct stream {
   struct neap *rt;
   struct transport *transport; /* NULL only before it is attached */
   struct reader reader;
+  size_t ahead;             /* so many bytes may be received unasked, about: the reader's limit, or as for files */
   struct borrower borrower; /* linked while the reader's bytes lie in the slab */
   int error;                /* what ended the reading: 0 or UV_E* */
   struct read_op *reading;  /* one task at a time may read */
@@ -41,12 +42,19 @@ void stream_open(lua_State *L, struct neap *rt);
 /* Pushes a stream that has no transport yet: to be given one, or dropped. */
 struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit);
 
+/* The same with lines of any length, as in Lua's files, if [limit] is 0. */
+struct stream *stream_new_unlimited(lua_State *L, struct neap *rt, size_t limit);
+
 /* The stream now owns the transport. A layer over a stream's transport (TLS) takes that, and what was received and
  * not read, and is attached in its place, while the stream is idle. */
 void stream_attach(struct stream *s, struct transport *t);
 
 /* Whether no call waits for it. */
 bool stream_is_idle(const struct stream *s);
+
+/* As stream:close() and stream:abort(). */
+void stream_close(struct stream *s);
+void stream_abort(struct stream *s);
 
 /* Lets go of the transport of a collected stream that no op waits for: where a state is closed, or a
  * program calls __gc, the ops go last. */
@@ -59,6 +67,15 @@ struct stream *stream_check_open(lua_State *L, const char *call);
 /* Raise where the stream goes in one direction only, and that is the other one. */
 void stream_check_readable(lua_State *L, const struct stream *s, const char *call);
 void stream_check_writable(lua_State *L, const struct stream *s, const char *call);
+
+/* Raises where a task is reading from what has but one position. */
+void stream_check_alone(lua_State *L, const struct stream *s, const char *call);
+
+/* What was received and not read is left to the next read, or to be overwritten, where there is a position. */
+void stream_give_back(struct stream *s);
+
+/* The error of what was written, for whoever is told of it; a file is not broken by it for ever. */
+int stream_take_error(struct stream *s);
 
 /* An argument that counts bytes. */
 size_t stream_check_count(lua_State *L, int index, lua_Integer least);

@@ -6,6 +6,8 @@
 #include "core/op.h"
 #include "core/runtime.h"
 
+enum { BLOCKS_AT_ONCE = 8 }; /* that a call takes before it waits for more */
+
 struct read_op {
   struct op op;
   struct stream *stream;
@@ -24,13 +26,14 @@ static bool is_answered(const struct stream *s, struct reading *reading) {
 
 /* What nobody has asked for is bounded by twice the limit. */
 static void keep_bounded(struct stream *s) {
-  if (!is_waiting(s->reading) && reader_length(&s->reader) / 2 > s->reader.limit)
-    transport_stop(s->transport);
+  bool enough = s->transport->on_demand || reader_length(&s->reader) / 2 > s->ahead;
+  if (!is_waiting(s->reading) && enough) transport_stop(s->transport);
 }
 
 static void go_on_reading(struct stream *s) {
   if (s->closed || s->reader.ended || s->error || s->transport->reading) return;
-  if (reader_length(&s->reader) <= s->reader.limit) transport_start(s->transport);
+  if (s->transport->on_demand) return;
+  if (reader_length(&s->reader) <= s->ahead) transport_start(s->transport);
 }
 
 static void wake_reader(struct stream *s) {
@@ -234,13 +237,26 @@ static struct stream *check_reader(lua_State *L, const struct op_kind *kind) {
   return s;
 }
 
+/* The end of a file, and its errors, are looked at again; lost bytes stay lost. */
+static void resume(struct stream *s) {
+  s->reader.ended = false;
+  if (s->error != UV_ENOMEM) s->error = 0;
+}
+
+static bool answer_now(struct stream *s, struct reading *reading) {
+  bool answered = is_answered(s, reading);
+  for (int i = 0; !answered && i < BLOCKS_AT_ONCE && transport_read_now(s->transport); i++)
+    answered = is_answered(s, reading);
+  return answered;
+}
+
 /* Answers from the buffer without suspending if it can. A single request is copied; several must
  * stay where they are until the call returns. */
 static int read_requests(lua_State *L, struct stream *s, const struct op_kind *kind,
                          const struct request *requests, int count) {
   struct reading reading = {.requests = requests, .count = count};
-  if (s->transport->kind->resumes) s->reader.ended = false;
-  bool answered = is_answered(s, &reading);
+  if (s->transport->kind->resumes) resume(s);
+  bool answered = answer_now(s, &reading);
   if (answered && op_ready(L, s->rt, kind->name)) return answer(L, s, kind, &reading);
   struct read_op *op = op_begin(L, kind);
   int status = 0;

@@ -16,11 +16,11 @@ struct write_op {
 
 void stream_feed_writers(struct stream *s) {
   struct list *node;
-  int error = s->transport->error;
+  int error = list_empty(&s->writers) ? 0 : stream_take_error(s);
   s->full = false;
   while ((node = list_first(&s->writers))) {
     struct write_op *op = container_of(node, struct write_op, link);
-    if (op->unsent.len > 0 && !error) {
+    if (op->unsent.len > 0 && (!error || s->transport->kind->resumes)) {
       error = transport_write(s->transport, &op->unsent, 1);
       op->unsent.len = 0;
       s->full = transport_queued(s->transport) > s->high;
@@ -89,7 +89,7 @@ static struct write_op *begin_write(lua_State *L, struct stream *s, const struct
 static int end_write(lua_State *L, struct stream *s, struct write_op *op) {
   if (!s->full || s->transport->error) {
     list_remove(&op->link);
-    op_complete(s->rt, &op->op, s->transport->error);
+    op_complete(s->rt, &op->op, stream_take_error(s));
   }
   return op_await(L, &op->op, 0);
 }
@@ -119,6 +119,7 @@ static int write_pieces(lua_State *L, struct stream *s, uv_buf_t *bufs, unsigned
   bool fits = !s->full && transport_queued(s->transport) + length <= s->high;
   if (fits && op_ready(L, s->rt, "write")) {
     int status = transport_write(s->transport, bufs, count);
+    if (status < 0) stream_take_error(s);
     if (status < 0) return stream_failure(L, s, status, "write");
     lua_pushvalue(L, 1);
     return 1;
@@ -138,14 +139,8 @@ static struct stream *check_writer(lua_State *L, const char *call) {
   struct stream *s = stream_check_open(L, call);
   stream_check_writable(L, s, call);
   if (s->shutting) error_misuse(L, "%s: the stream was shut down", call);
+  stream_check_alone(L, s, call);
   return s;
-}
-
-/* What was read ahead is read again, behind what is written. */
-static void give_back(struct stream *s) {
-  transport_stop(s->transport);
-  s->transport->kind->give_back(s->transport, reader_length(&s->reader));
-  stream_forget_received(s);
 }
 
 /* stream:write(...): strings and numbers. Returns the stream, or nil, err, code. Waits only while more
@@ -161,7 +156,7 @@ static int l_write(lua_State *L) {
     length += piece.len;
   }
   if (count > MAX_BUFS) join(L, bufs, &count);
-  if (s->transport->kind->give_back) give_back(s);
+  stream_give_back(s); /* what was read ahead is read again, behind what is written */
   return write_pieces(L, s, bufs, count, length);
 }
 
@@ -169,7 +164,8 @@ static int l_write(lua_State *L) {
 static int l_drain(lua_State *L) {
   struct stream *s = stream_check_open(L, "drain");
   if ((!s->full || s->transport->error) && op_ready(L, s->rt, "drain")) {
-    if (s->transport->error) return stream_failure(L, s, s->transport->error, "drain");
+    int error = stream_take_error(s);
+    if (error) return stream_failure(L, s, error, "drain");
     lua_settop(L, 1);
     return 1;
   }

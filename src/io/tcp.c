@@ -162,7 +162,7 @@ static int64_t check_head_start(lua_State *L) {
 }
 
 static const char *const option_names[] = {"limit", "nodelay", "keepalive", "local_addr", "happy_eyeballs_delay",
-                                           NULL};
+                                           "tls", NULL};
 
 /* open_connection(host, port, options): a stream, or nil, err, code. Options: limit (of a line, in bytes), nodelay
  * (true), keepalive (seconds), local_addr = {host, port}, happy_eyeballs_delay (seconds). */
@@ -177,6 +177,7 @@ static int l_open_connection(lua_State *L) {
   options.keepalive = io_option_keepalive(L, ARG_OPTIONS);
   options.head_start_ns = check_head_start(L);
   options.has_local = check_local(L, &options.local);
+  if (io_option_boolean(L, ARG_OPTIONS, "tls", false)) return io_open_tls(L, ARG_OPTIONS);
   struct slab *slab = io_slab(L);
   struct connect_op *op = op_begin(L, &connect_kind);
   op->rt = runtime_of(L);

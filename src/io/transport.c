@@ -77,6 +77,10 @@ void transport_stop(struct transport *t) {
   t->reading = false;
 }
 
+bool transport_read_now(struct transport *t) {
+  return t->kind->read_now && !t->reading && !t->closing && t->kind->read_now(t);
+}
+
 void transport_hold(struct transport *t, bool hold) { t->kind->hold(t, hold); }
 
 int transport_write(struct transport *t, const uv_buf_t *bufs, unsigned count) {
@@ -103,4 +107,8 @@ void transport_abort(struct transport *t) {
 
 int transport_local_address(const struct transport *t, union address *address) {
   return t->kind->local_address ? t->kind->local_address(t, address) : UV_ENOTSUP;
+}
+
+int transport_descriptor(const struct transport *t) {
+  return t->kind->descriptor ? t->kind->descriptor(t) : UV_ENOTSUP;
 }

@@ -34,10 +34,15 @@ struct transport_kind {
   void (*close)(struct transport *t); /* once; [closing] is set */
   void (*abort)(struct transport *t); /* also while it closes */
   int (*local_address)(const struct transport *t, union address *address); /* NULL: it has none */
+  int (*descriptor)(const struct transport *t); /* or a code; NULL: it has none that bytes could bypass it by */
 
   /* [unread] of the bytes that were received are given back: the next bytes to come, or to be overwritten, are
    * those. NULL: reading and writing have nothing to do with each other. */
   void (*give_back)(struct transport *t, size_t unread);
+
+  /* Receives, or tells of the end, at once: from a call of Lua, before anyone waits. Returns false, with nothing
+   * told, where that would have to be waited for. NULL: it always would. */
+  bool (*read_now)(struct transport *t);
 
   /* What may still come after its end: the end of a file that grows. */
   bool resumes;
@@ -62,6 +67,7 @@ struct transport {
   bool readable;
   bool writable;
   bool reading;
+  bool on_demand; /* nothing is to be received unasked: it is there as soon as it is asked for */
   bool closing; /* asked to; what is queued may still go out */
   bool closed;
 };
@@ -92,6 +98,9 @@ const char *transport_name(const struct transport *t, char name[ADDRESS_MAX]);
 int transport_start(struct transport *t);
 void transport_stop(struct transport *t);
 
+/* As the kind's: receives now, or returns false. */
+bool transport_read_now(struct transport *t);
+
 /* While someone waits for bytes the loop must stay alive. */
 void transport_hold(struct transport *t, bool hold);
 
@@ -112,5 +121,9 @@ void transport_close(struct transport *t);
 void transport_abort(struct transport *t);
 
 int transport_local_address(const struct transport *t, union address *address);
+
+/* The descriptor that the bytes go through, or UV_ENOTSUP where they are not those of the stream. It stays the
+ * transport's. */
+int transport_descriptor(const struct transport *t);
 
 #endif

@@ -1,5 +1,9 @@
 #include "io/transport_uv.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,7 +61,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   if (n > 0) {
     slab_use(t->slab, (size_t)n);
     t->events->received(t->owner, buf->base, (size_t)n);
-  } else if (n < 0 && !(n == UV_ENOBUFS && t->slab->bytes)) {
+  } else if (n < 0 && !(n == UV_ENOBUFS && buf->len == 0 && t->slab->bytes)) {
     int status = n != UV_EOF ? (int)n : t->error == UV_ECONNRESET ? t->error : how_it_ended(t);
     transport_stop(t);
     if (!t->error) t->error = status;
@@ -134,8 +138,21 @@ static int write_some(struct transport *t, const uv_buf_t *bufs, unsigned count)
   return status;
 }
 
+static const struct transport_kind pipe_kind;
+
+/* Of a pipe, which is no socket: its reader sees the end, while the handle keeps a descriptor. */
+static int hang_up(struct transport *t) {
+  uv_os_fd_t fd;
+  int status = uv_fileno(&uv_of(t)->uv.handle, &fd);
+  int nothing = status == 0 ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+  if (nothing < 0 || dup3(nothing, fd, O_CLOEXEC) < 0) status = uv_translate_sys_error(errno);
+  if (nothing >= 0) close(nothing);
+  return status;
+}
+
 static void on_shut(uv_shutdown_t *req, int status) {
   struct transport *t = req->handle->data;
+  if (status == UV_ENOTSOCK && t->kind == &pipe_kind && !t->readable) status = hang_up(t);
   if (status < 0 && status != UV_ECANCELED && !t->error) t->error = status;
   if (t->owner) t->events->shut(t->owner, status);
 }
@@ -161,6 +178,7 @@ static void finish_close(struct transport *t) {
   struct uv_transport *uv = uv_of(t);
   if (uv_is_closing(&uv->uv.handle)) return;
   end_limit(uv);
+  if (transport_is_tty(t)) transport_set_raw(t, false);
   uv_close(&uv->uv.handle, on_closed);
 }
 
@@ -205,9 +223,15 @@ static int tcp_address(const struct transport *t, union address *address) {
   return uv_tcp_getsockname(&uv_of_const(t)->uv.tcp, &address->any, &length);
 }
 
+static int descriptor(const struct transport *t) {
+  uv_os_fd_t fd;
+  int status = uv_fileno(&uv_of_const(t)->uv.handle, &fd);
+  return status < 0 ? status : fd;
+}
+
 #define COMMON \
   .start = start, .stop = stop, .hold = hold, .write = write_some, .queued = queued, .shutdown = end_sending, \
-  .close = close_behind_queue
+  .close = close_behind_queue, .descriptor = descriptor
 
 static const struct transport_kind tcp_kind = {COMMON, .abort = reset, .local_address = tcp_address},
                                    pipe_kind = {COMMON, .abort = close_now},
@@ -239,15 +263,32 @@ struct transport *transport_pipe(struct neap *rt, struct slab *slab) {
   return made(uv);
 }
 
+static void reset_terminal(void) { uv_tty_reset_mode(); }
+
 int transport_tty(struct neap *rt, struct slab *slab, int fd, struct transport **result) {
   struct uv_transport *uv = make(rt, slab, &tty_kind, sizeof uv->uv.tty);
   if (!uv) return UV_ENOMEM;
   int status = uv_tty_init(rt->loop, &uv->uv.tty, fd, 0);
   if (status < 0) return transport_discard(&uv->base), status;
+  uv_os_fd_t own;
+  if (uv_fileno(&uv->uv.handle, &own) == 0 && own != fd) close(fd); /* libuv has opened the terminal anew */
   *result = made(uv);
   uv->base.readable = uv_is_readable(&uv->uv.stream);
   uv->base.writable = uv_is_writable(&uv->uv.stream);
   return 0;
+}
+
+bool transport_is_tty(const struct transport *t) { return t->kind == &tty_kind; }
+
+/* The exit handler is for ends at which nothing is closed. */
+int transport_set_raw(struct transport *t, bool raw) {
+  static atomic_flag registered = ATOMIC_FLAG_INIT;
+  if (raw && !atomic_flag_test_and_set(&registered)) atexit(reset_terminal);
+  return uv_tty_set_mode(&uv_of(t)->uv.tty, raw ? UV_TTY_MODE_RAW : UV_TTY_MODE_NORMAL);
+}
+
+int transport_winsize(struct transport *t, int *columns, int *rows) {
+  return uv_tty_get_winsize(&uv_of(t)->uv.tty, columns, rows);
 }
 
 void transport_set_tcp(struct transport *t, bool nodelay, int keepalive) {

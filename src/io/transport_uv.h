@@ -12,6 +12,12 @@ struct transport *transport_pipe(struct neap *rt, struct slab *slab);
 /* Takes over a terminal's descriptor. Returns 0, or a code of libuv: then the descriptor is left as it was. */
 int transport_tty(struct neap *rt, struct slab *slab, int fd, struct transport **result);
 
+bool transport_is_tty(const struct transport *t);
+
+/* The modes of a terminal, until it is closed: what is typed comes as it is, or by lines. Return 0 or UV_E*. */
+int transport_set_raw(struct transport *t, bool raw);
+int transport_winsize(struct transport *t, int *columns, int *rows);
+
 /* Takes over a descriptor: a connected socket; of a pipe's transport also a pipe, for one direction or both. Closes
  * it if that fails. */
 int transport_open(struct transport *t, int fd);

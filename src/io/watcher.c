@@ -2,6 +2,7 @@
  * as long as they are. libuv looks at a descriptor for one handle alone, so that all of them share it. */
 #include "io/watcher.h"
 
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <string.h>
@@ -18,9 +19,11 @@ enum side { READABLE, WRITABLE, SIDES };
 
 static const int events_of[SIDES] = {UV_READABLE, UV_WRITABLE};
 
-/* There while anybody is interested in the descriptor. Freed by the close callback. */
+/* There while anybody is interested in the descriptor. Freed by the last close callback. */
 struct watcher {
-  uv_poll_t poll; /* must be first */
+  uv_poll_t poll;
+  uv_prepare_t before; /* called before libuv tells the system what to look for */
+  uint8_t open;        /* handles of these two */
   struct neap *rt;
   struct watchers *all;
   struct resource resource;
@@ -74,12 +77,16 @@ static bool make_room(struct watchers *all, int fd) {
 
 /* --- a watcher's life --- */
 
-static void on_closed(uv_handle_t *handle) { memory_free(handle); }
+static void on_closed(uv_handle_t *handle) {
+  struct watcher *w = handle->data;
+  if (--w->open == 0) memory_free(w);
+}
 
 static void close_watcher(struct watcher *w) {
   if (find(w->all, w->fd) == w) w->all->by_fd[w->fd] = NULL;
   list_remove(&w->resource.link);
   uv_close((uv_handle_t *)&w->poll, on_closed);
+  uv_close((uv_handle_t *)&w->before, on_closed);
 }
 
 /* The state goes with the runtime, and the callbacks with it. */
@@ -97,6 +104,10 @@ static struct watcher *new_watcher(struct watchers *all, int fd, int *status) {
     memory_free(w);
     return NULL;
   }
+  uv_prepare_init(rt->loop, &w->before);
+  uv_unref((uv_handle_t *)&w->before);
+  w->poll.data = w->before.data = w;
+  w->open = 2;
   w->rt = rt;
   w->all = all;
   w->fd = fd;
@@ -124,14 +135,38 @@ static bool is_wanted(const struct watcher *w, enum side side) {
   return !list_empty(&w->waiting[side]) || (callback && callback->state == HANDLE_PENDING);
 }
 
+static void wake(struct watcher *w, enum side side, int status) {
+  struct list *node;
+  while ((node = list_first(&w->waiting[side]))) {
+    list_remove(node);
+    op_complete(w->rt, &container_of(node, struct ready_op, link)->op, status);
+  }
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events);
+
+static bool is_open(int fd) { return fcntl(fd, F_GETFD) >= 0; }
+
+/* libuv aborts the process when it is to begin with a descriptor that was closed meanwhile. */
+static void on_before(uv_prepare_t *before) {
+  struct watcher *w = before->data;
+  uv_prepare_stop(before);
+  if (is_open(w->fd)) return;
+  uv_poll_stop(&w->poll);
+  for (enum side side = 0; side < SIDES; side++) wake(w, side, UV_EBADF);
+}
 
 /* Looks anew, even for the same: the descriptor may be another one by the same number. */
 static int look(struct watcher *w) {
   w->events = 0;
   for (enum side side = 0; side < SIDES; side++)
     if (is_wanted(w, side)) w->events |= events_of[side];
-  return w->events ? uv_poll_start(&w->poll, w->events, on_ready) : uv_poll_stop(&w->poll);
+  if (!w->events || !is_open(w->fd)) {
+    uv_poll_stop(&w->poll);
+    return w->events ? UV_EBADF : 0;
+  }
+  uv_prepare_start(&w->before, on_before);
+  return uv_poll_start(&w->poll, w->events, on_ready);
 }
 
 static void let_go(struct watcher *w) {
@@ -145,18 +180,14 @@ static void let_go(struct watcher *w) {
 
 static void tell(struct watcher *w, enum side side) {
   struct handle *callback = w->callback[side];
-  struct list *node;
   if (callback && callback->state == HANDLE_PENDING && !callback->runnable.queued)
     runtime_make_ready(w->rt, &callback->runnable);
-  while ((node = list_first(&w->waiting[side]))) {
-    list_remove(node);
-    op_complete(w->rt, &container_of(node, struct ready_op, link)->op, 0);
-  }
+  wake(w, side, 0);
 }
 
 /* libuv gives up a descriptor with an error, such as a pipe that nobody reads: who tries will learn of it. */
 static void on_ready(uv_poll_t *poll, int status, int events) {
-  struct watcher *w = (struct watcher *)poll;
+  struct watcher *w = poll->data;
   int looked_for = w->events;
   for (enum side side = 0; side < SIDES; side++)
     if ((status < 0 ? looked_for : events) & events_of[side]) tell(w, side);

@@ -1,0 +1,87 @@
+--- The option `tls` of connections and servers.
+local core = require "neap.core"
+
+local M = {}
+
+local function copy(options)
+  local to = {}
+  for name, value in pairs(options) do to[name] = value end
+  return to
+end
+
+--- Of `true`, of a context, or of a table of options.
+local function options_of(tls)
+  if type(tls) == "userdata" then return { context = tls } end
+  if type(tls) == "table" then return copy(tls) end
+  return {}
+end
+
+--- What is raised is raised to the script: misuse at its line, anything else as it is.
+local function raise(call, err)
+  if type(err) ~= "string" then error(err, 0) end
+  local text <const> = err:gsub("^lua/neap/[^:]+:%d+: ", ""):gsub("^bad argument #%d+ to '[^']*' %((.*)%)$", "%1")
+  core.misuse(call .. ": " .. text)
+end
+
+local function check(call, tls)
+  local kind = type(tls)
+  if tls ~= true and kind ~= "table" and kind ~= "userdata" then
+    core.misuse(call .. ": the option 'tls' is neither true nor a table of options nor a context")
+  end
+end
+
+local function secured(stream, call, done, ...)
+  if done then return ... end
+  stream:abort()
+  raise(call, (...))
+end
+
+--- open_connection with the option `tls`.
+function M.open_connection(host, port, options)
+  check("open_connection", options.tls)
+  local plain <const>, tls <const> = copy(options), options_of(options.tls)
+  plain.tls = nil
+  if tls.server_hostname == nil then tls.server_hostname = host end
+  local stream, err, code = core.open_connection(host, port, plain)
+  if not stream then return nil, err, code end
+  local target <const> = (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, port)
+  return secured(stream, "open_connection", pcall(core.start_tls, stream, tls, "open_connection", target))
+end
+
+--- What each connection of a server begins with.
+local function server_options(call, tls)
+  local common <const> = options_of(tls)
+  local each <const> = { server = true, context = common.context, handshake_timeout = common.handshake_timeout }
+  common.server, common.context, common.handshake_timeout, common.on_handshake_error = nil, nil, nil, nil
+  if each.context and next(common) then
+    core.misuse(call .. ": there are options of 'tls' that belong into the context")
+  end
+  local err, code
+  if not each.context then
+    each.context, err, code = core.tls_context(common)
+    if not each.context then return nil, err, code end
+  end
+  core.tls_check_server(each.context)
+  return each
+end
+
+--- The handler of a server with the option `tls`: it begins with the handshake. Nil, err, code if a file is not there.
+function M.handler(call, handler, tls)
+  check(call, tls)
+  local made, options, err, code = pcall(server_options, call, tls)
+  if not made then raise(call, options) end
+  if not options then return nil, err, code end
+  local on_error <const> = type(tls) == "table" and tls.on_handshake_error
+  return function(stream, server)
+    local host, port = stream:peer_address()
+    local started, failure = core.start_tls(stream, options)
+    if started then return handler(stream, server) end
+    if on_error then return on_error(failure, host, port) end
+    local loop <const> = core.get_event_loop()
+    if loop:get_debug() then
+      loop:call_exception_handler { message = "a TLS handshake failed", exception = failure }
+    end
+  end
+end
+
+return M
