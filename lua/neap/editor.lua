@@ -10,8 +10,8 @@ Editor.__index = Editor
 
 local KEPT <const> = 1000 -- texts of the history
 
---- `is_complete(text)` says whether Enter ends the text, or begins another line of it; `complete(text, at)` returns what
---- the word before `at` begins with (how many bytes of it are known) and the list of words that it may become.
+--- `is_complete(text)` says whether Enter ends the text, or begins another line of it; `complete(text, at)` returns
+--- how many bytes before `at` begin a word, and the list of words that it may become.
 local function new(options)
   return setmetatable({
     text = "", at = 0,
