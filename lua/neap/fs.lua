@@ -99,7 +99,7 @@ M.read_file = core.fs_read_file
 ---@field append boolean? add to what the file holds
 ---@field mode integer? permission bits of a new file (438), less the process's mask
 
---- Makes a file that holds the data, or replaces what one holds. Once begun it goes to its end, also if it is cancelled.
+--- Makes a file that holds the data, or replaces what one holds. Once begun it goes to its end, cancelled or not.
 ---@type fun(path: string, data: string, options: neap.WriteOptions?): true?, neap.OSError?, string?
 M.write_file = core.fs_write_file
 
@@ -176,7 +176,7 @@ local function identity(stat)
   return stat.dev .. ":" .. stat.ino
 end
 
---- Where links are followed: what it really is, and which folder. One that leads back to a folder around it stays a link.
+--- Where links are followed: what it really is, and which folder. One that leads to a folder around it stays a link.
 local function follow(walk, path, kind)
   if kind ~= "link" and kind ~= "directory" then return kind end
   local stat = core.fs_stat(path)

@@ -97,7 +97,7 @@ describe("fs.scandir", function()
     local before = testing.census().fds
     for _ in fs.scandir(dir.path) do
       assert.equal(before + 1, testing.census().fds)
-      break
+      if before then break end
     end
     assert.equal(before, testing.census().fds)
     pcall(function()
@@ -204,12 +204,13 @@ describe("fs.walk", function()
   end
 
   before_each(function()
-    dir:shell "mkdir -p a/b/c; touch a/1 a/b/2 a/b/c/3 4; ln -s .. a/b/up; ln -s 1 a/link; ln -s nowhere dead; ln -s a s"
+    dir:shell "mkdir -p a/b/c; touch a/1 a/b/2 a/b/c/3 4"
+    dir:shell "ln -s .. a/b/up; ln -s 1 a/link; ln -s nowhere dead; ln -s a s"
   end)
 
   it("gives all that is below, folders first", function()
-    assert.same({ "1 directory a", "1 file 4", "1 link dead", "1 link s", "2 directory a/b", "2 file a/1", "2 link a/link",
-      "3 directory a/b/c", "3 file a/b/2", "3 link a/b/up", "4 file a/b/c/3" }, walk())
+    assert.same({ "1 directory a", "1 file 4", "1 link dead", "1 link s", "2 directory a/b", "2 file a/1",
+      "2 link a/link", "3 directory a/b/c", "3 file a/b/2", "3 link a/b/up", "4 file a/b/c/3" }, walk())
     assert.equal(path "4", select(1, (function()
       for each, kind in fs.walk(dir.path .. "/") do if kind == "file" and each:find "4$" then return each end end
     end)()))

@@ -159,6 +159,7 @@ describe("fs.watch", function()
     if watcher then return watcher:close() end
     fails("ENOSYS", ("fs.watch %s: function not implemented"):format(dir.path), watcher, err, code)
     local other <close> = fs.watch(dir.path, { recursive = false })
-    assert.error_matches(function() other.next(1) end, "bad argument #1 to 'next' %(neap.Watcher expected, got number%)")
+    assert.error_matches(function() other.next(1) end,
+      "bad argument #1 to 'next' %(neap.Watcher expected, got number%)")
   end)
 end)

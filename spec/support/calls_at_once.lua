@@ -307,11 +307,11 @@ for _, side in ipairs { "reader", "writer" } do
 end
 methods("Loop", neap.get_event_loop, { remove_reader = { 0 }, remove_writer = { 0 } })
 
-for _, class in ipairs { "Channel", "Failure", "Job", "Thread", "ThreadHandle" } do
-for _, class in ipairs { "Channel", "Failure", "Job", "Process", "Thread", "ThreadHandle" } do
 functions("tls", neap.tls, { context = {} })
 
-for _, class in ipairs { "Channel", "Failure", "Job", "TLSContext", "TLSSession", "Thread", "ThreadHandle" } do
+for _, class in ipairs {
+  "Channel", "Failure", "Job", "Process", "TLSContext", "TLSSession", "Thread", "ThreadHandle",
+} do
   calls[class .. ":__gc"] = "only the collector calls it"
 end
 calls["Load:__close"] = "only a load of require has one"

@@ -71,7 +71,9 @@ return {
       count = count + 1
     end
     assert(count == 3)
-    for _ in done(fs.scandir(dir)) do break end
+    for _ in done(fs.scandir(dir)) do
+      if count then break end
+    end
     local dropped = done(fs.scandir(dir))
     assert(dropped())
   end) },
