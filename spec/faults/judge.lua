@@ -8,7 +8,7 @@ local testing = require "neap.testing"
 
 local ROOMS <const> = {
   "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "locks", "queues",
-  "channels", "looking", "streams", "collected",
+  "channels", "looking", "streams", "collected", "processes",
 }
 
 local judge = { names = {} }

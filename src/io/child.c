@@ -123,7 +123,7 @@ void child_release(struct child *child) {
 }
 
 void child_hold(struct child *child, bool hold) {
-  if (child->state != CHILD_RUNS) return;
+  if (child->state != CHILD_RUNS || child->ending) return;
   if (hold)
     uv_ref((uv_handle_t *)&child->process);
   else
@@ -147,9 +147,10 @@ static void start_grace(struct child *child, double seconds) {
   uv_timer_start(&child->grace, on_grace, (uint64_t)(seconds * 1000), 0);
 }
 
-/* A stopped one cannot see that it is to end. */
+/* A stopped one cannot see that it is to end. The loop stays alive for what is sure to come. */
 void child_end(struct child *child, double grace) {
   if (child->state != CHILD_RUNS || child->ending) return;
+  child_hold(child, true);
   child->ending = true;
   if (grace <= 0) {
     deliver(child, SIGKILL);

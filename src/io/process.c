@@ -306,7 +306,7 @@ static int spawn_checked(lua_State *L, struct neap *rt, const struct process_cal
   struct process *p = push_process(L, rt, options);
   for (int i = 0; i < STDIO_COUNT; i++)
     if (options->stdio[i].kind == STDIO_PIPE) streams[i] = add_stream(L, rt, names[i], options->limit);
-  luaL_checkstack(L, STDIO_COUNT + 8, NULL);
+  luaL_checkstack(L, STDIO_COUNT + 8, "not enough memory");
   for (int i = 0; i < STDIO_COUNT; i++) labels[i] = lua_pushfstring(L, "%s of %s", names[i], options->program);
   int status = start(p, rt, slab, options, &failed);
   if (status == 0)
