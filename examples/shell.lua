@@ -7,7 +7,8 @@ print(subprocess.run({ "tr", "a-z", "A-Z", input = "moon" }).stdout)
 
 -- Line by line while it runs; arguments of the shell's commands need no quoting.
 do
-  local process <close> = assert(subprocess.shell { 'for word in "$@"; do echo "<$word>"; done', "a b", "$c", stdout = "pipe" })
+  local command <const> = 'for word in "$@"; do echo "<$word>"; done'
+  local process <close> = assert(subprocess.shell { command, "a b", "$c", stdout = "pipe" })
   for line in process.stdout:lines() do print(line) end
 end
 

@@ -31,7 +31,8 @@ endforeach()
 local FOR_THE_COMMAND <const> = {
   bounded_buffer = true, concurrent = true, context = true, counter = true, echo = true, echo_cores = true,
   fetch = true, hello = true, inspect = true, make = true, parallel = true, queue_workers = true, sequential = true,
-  sheep = true, sheep_semaphore = true, shell = true, store = true, thread_daemon = true, threadsafe = true, threadsafe_tasks = true,
+  sheep = true, sheep_semaphore = true, shell = true, store = true, thread_daemon = true, threadsafe = true,
+  threadsafe_tasks = true,
 }
 
 local function assert_prints(expected, result)

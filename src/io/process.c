@@ -269,10 +269,9 @@ static const char *what_failed(lua_State *L, int status, const char *cwd) {
 
 static int start(struct process *p, struct neap *rt, struct slab *slab, struct process_options *options, int *failed) {
   uv_stdio_container_t containers[STDIO_COUNT];
-  int status = limits_handle(rt);
-  if (status == 0) status = stdio_open(options->stdio, rt, slab, failed);
+  int status = stdio_open(options->stdio, rt, slab, failed);
+  if (status == 0) status = limits_handle(rt);
   if (status < 0) return status;
-  *failed = STDIO_COUNT;
   stdio_fill(options->stdio, containers);
   options->uv.stdio = containers;
   options->uv.stdio_count = STDIO_COUNT;

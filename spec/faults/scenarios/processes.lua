@@ -32,7 +32,8 @@ return all {
 
   { name = "processes: options", run = function()
     local process <close> = done(subprocess.shell {
-      "echo $A$1", "b", stdin = "null", stdout = "pipe", env = { A = "a", HOME = false }, cwd = "/", grace = 1, group = true,
+      "echo $A$1", "b", stdin = "null", stdout = "pipe", env = { A = "a", HOME = false }, cwd = "/",
+      grace = 1, group = true,
     })
     assert(done(process.stdout:read "l") == "ab")
     process:wait()
