@@ -26,6 +26,7 @@ local ERRORS <const> = {
     "ETIMEDOUT", "ENOBUFS",
   },
   epoll_ctl = { "ENOMEM", "ENOSPC", "EPERM" },
+  exec = { "EACCES", "ENOENT", "ENOEXEC", "E2BIG", "ENOMEM", "ELOOP", "EIO", "EPERM", "ENOTDIR", "EMFILE", "EINVAL" },
   fork = { "EAGAIN", "ENOMEM" },
   getaddrinfo = {
     "EAI_AGAIN", "EAI_BADFLAGS", "EAI_FAIL", "EAI_FAMILY", "EAI_MEMORY", "EAI_NODATA", "EAI_NONAME", "EAI_OVERFLOW",
