@@ -26,7 +26,8 @@ return {
 
   scenario("in a folder, with an environment, into a file", function()
     local process <close> = ok(neap.subprocess.exec {
-      "sh", "-c", "pwd; echo $NAME", stdin = "null", stdout = { path = cell.path(), mode = "w" }, cwd = "/", env = { NAME = "wool" },
+      "sh", "-c", "pwd; echo $NAME", stdin = "null",
+      stdout = { path = cell.path(), mode = "w" }, cwd = "/", env = { NAME = "wool" },
     })
     assert(process:wait() == 0)
     assert(ok(neap.fs.read_file(cell.path())) == "/\nwool\n")
