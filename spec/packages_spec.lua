@@ -31,8 +31,8 @@ endforeach()
 local FOR_THE_COMMAND <const> = {
   bounded_buffer = true, concurrent = true, context = true, counter = true, echo = true, echo_cores = true,
   fetch = true, hello = true, http_many = true, inspect = true, interval = true, parallel = true,
-    queue_workers = true,  sequential = true, sheep = true, sheep_semaphore = true, store = true, thread_daemon = true, threadsafe = true,
-  threadsafe_tasks = true, udp_echo = true,
+  queue_workers = true, sequential = true, sheep = true, sheep_semaphore = true, store = true, thread_daemon = true,
+  threadsafe = true, threadsafe_tasks = true, udp_echo = true,
 }
 
 local function assert_prints(expected, result)
