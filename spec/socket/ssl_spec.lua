@@ -10,7 +10,7 @@ describe("ssl", function()
 
   local function connect(config, handler)
     local server <const> = assert(neap.start_server(handler, "127.0.0.1", 0, {
-      tls = { cert = certificates.file "localhost.pem", key = certificates.file "localhost.key" },
+      tls = { cert = certificates.file "good.pem", key = certificates.file "key.pem" },
     }))
     local client <const> = assert(socket.connect("127.0.0.1", server.port))
     local wrapped <const> = assert(ssl.wrap(client, config))
