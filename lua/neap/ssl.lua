@@ -38,7 +38,9 @@ local function newcontext(config)
   if type(config) ~= "table" then base.bad_type(1, "newcontext", "table", config) end
   local versions = VERSIONS[config.protocol]
   if not versions then return nil, ("invalid protocol (%s)"):format(tostring(config.protocol)) end
-  if config.mode ~= "client" and config.mode ~= "server" then return nil, "invalid mode (" .. tostring(config.mode) .. ")" end
+  if config.mode ~= "client" and config.mode ~= "server" then
+    return nil, ("invalid mode (%s)"):format(tostring(config.mode))
+  end
   local alpn = type(config.alpn) == "string" and { config.alpn } or config.alpn
   local context, err = neap.tls.context {
     verify = verification(config), ca_file = config.cafile, ca_path = config.capath, cert = config.certificate,
@@ -89,10 +91,11 @@ end
 
 --- wrap(socket, config or context): a connection over the socket's descriptor, which the socket has no more.
 local function wrap(socket, config)
-  local context, err = config, nil
+  local context = config
   if getmetatable(config) ~= CONTEXT then
-    context, err = newcontext(config)
-    if not context then return nil, err end
+    local made, err = newcontext(config)
+    if not made then return nil, err end
+    context = made
   end
   local fd <const> = socket:getfd()
   local stream, code, text = raw.stream(socket)
