@@ -19,7 +19,7 @@ M.ProcessError = core.error_kind "ProcessError"
 ---@class neap.Process
 ---@field pid integer
 ---@field args string[] as they were given
----@field stdin neap.Stream? for writing, where it is a pipe
+---@field stdin neap.Stream? for writing, where it is a pipe; `shutdown` waits until the child has taken all
 ---@field stdout neap.Stream? for reading, where it is a pipe
 ---@field stderr neap.Stream? for reading, where it is a pipe
 ---@field returncode integer? the exit status, or minus the number of the signal that ended it; nil while it runs
