@@ -113,7 +113,10 @@ static bool has_more(const struct tls *tls) {
 static void take_in(struct tls *tls) {
   if (!tls->shaken && !tls->broken) shake(tls);
   if (tls->shaken && !tls->broken) deliver(tls);
-  if (tls_input_keep(&tls->input) < 0) tell_end(tls, tls_fail_as(tls, UV_ENOMEM));
+  if (tls_input_keep(&tls->input) == 0) return;
+  tls->broken = true;
+  tell_done(tls, tls_fail_as(tls, UV_ENOMEM));
+  tell_end(tls, tls->base.error);
 }
 
 static void on_received(void *owner, const char *bytes, size_t length) {

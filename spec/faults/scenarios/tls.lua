@@ -1,0 +1,101 @@
+-- Streams over TLS. What OpenSSL allocates itself does not fail.
+local neap = require "neap"
+local scenario = require "spec.faults.scenario"
+local support = require "spec.support.stream"
+
+local done <const> = scenario.done
+
+-- For localhost; it trusts itself.
+local PEM <const> = [[
+-----BEGIN CERTIFICATE-----
+MIIBljCCATugAwIBAgIUPUc6cnKyeiEFmrTBkzKbk5dIbNMwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTE5MTY1OFoYDzIxMDAxMDI0
+MTkxNjU4WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAT3mAfRWGhW6kmJh2JB4CNhgfjlMR9tfosZr9tjjs7ycyO87vK7Nsa3
+ppEWCc2EFF2hH+uAE+hjLmLDYjAPEDyeo2kwZzAdBgNVHQ4EFgQUdcILnCXEfBRw
+56FrrCifDQVmY7YwHwYDVR0jBBgwFoAUdcILnCXEfBRw56FrrCifDQVmY7YwDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+SQAwRgIhAPaLpz0M19zH5Kwhn5LoDLxlXUzziORUADqTvuYjP9rKAiEA0ZFr60yf
+WHXMWf1vd+hfGvzNq+rgBQ/wmGnd9mjPBL4=
+-----END CERTIFICATE-----
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIA/+hqohdCzlYLh+EL/lk6P+uYfufApfZgUJEoMafXp7oAoGCCqGSM49
+AwEHoUQDQgAE95gH0VhoVupJiYdiQeAjYYH45TEfbX6LGa/bY47O8nMjvO7yuzbG
+t6aRFgnNhBRdoR/rgBPoYy5iw2IwDxA8ng==
+-----END EC PRIVATE KEY-----
+]]
+
+local function limited(fn)
+  return function()
+    local limit <close> = neap.timeout(60)
+    fn()
+  end
+end
+
+local function server_options() return { cert_pem = PEM, alpn = { "a", "b" }, server = true } end
+
+local function client_options() return { ca = PEM, server_hostname = "localhost", alpn = { "b" } } end
+
+-- The two ends of a connection over TLS.
+local function with_pair(fn)
+  return limited(function()
+    local pair <close> = support.pair()
+    local serving = neap.create_task(function() return scenario.try(pair.far.start_tls, pair.far, server_options()) end)
+    local near = done(pair.near:start_tls(client_options()))
+    local _, far = serving:await()
+    fn(near, done(far))
+  end)
+end
+
+return {
+  { name = "TLS: a context", run = function()
+    done(neap.tls.context { cert_pem = PEM, ca = PEM, alpn = { "h2" } })
+    local first = done(neap.tls.context { cert_pem = PEM })
+    done(neap.tls.context { cert_pem = PEM, sni = { ["a.org"] = first, ["*.b.org"] = first } })
+    local _, err = scenario.try(neap.tls.context, { ca_file = "/no/such" })
+    assert(err == nil)
+  end },
+
+  { name = "TLS: a conversation", run = with_pair(function(near, far)
+    done(near:write "hello\n")
+    assert(done(far:read "l") == "hello")
+    done(far:write(("x"):rep(30000)))
+    assert(#done(near:readexactly(30000)) == 30000)
+    local info = near:tls_info()
+    assert(info.alpn == "b" and info.peer_certificate.names[1] == "localhost")
+    near:tls_session()
+    done(near:shutdown())
+    assert(far:read "l" == nil)
+  end) },
+
+  { name = "TLS: more than is taken at once", run = with_pair(function(near, far)
+    local text = ("y"):rep(400000)
+    local writer = neap.create_task(function() return scenario.try(near.write, near, text) end)
+    local got = 0
+    while got < #text do got = got + #done(far:read_some()) end
+    writer:await()
+  end) },
+
+  { name = "TLS: a certificate that is refused", run = limited(function()
+    local pair <close> = support.pair()
+    local serving = neap.create_task(function() return scenario.try(pair.far.start_tls, pair.far, server_options()) end)
+    local options = client_options()
+    options.server_hostname = "example.org"
+    local stream, err = select(2, scenario.try(pair.near.start_tls, pair.near, options))
+    assert(stream == nil and (err == nil or tostring(err):find "not for example.org" or scenario.note(err)
+      or err.code == "EPROTO"), tostring(err))
+    serving:await()
+  end) },
+
+  { name = "TLS: a server", run = limited(function()
+    local server <close> = done(neap.start_server(function(stream)
+      local line = stream:read "L"
+      if line then scenario.try(stream.write, stream, line) end
+    end, "127.0.0.1", 0, { tls = { cert_pem = PEM, on_handshake_error = scenario.note } }))
+    local stream <close> = done(neap.open_connection("127.0.0.1", server.port, {
+      tls = { ca = PEM, server_hostname = "localhost" },
+    }))
+    done(stream:write "x\n")
+    assert(done(stream:read "l") == "x")
+  end) },
+}
