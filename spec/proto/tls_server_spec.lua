@@ -185,6 +185,30 @@ describe("open_connection with TLS", function()
   end)
 end)
 
+describe("TLS over what is no TCP", function()
+  it("goes over Unix sockets", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local server <close> = assert(neap.start_unix_server(echo, path, { tls = certificates.server() }))
+    local stream <close> = assert(neap.open_unix_connection(path))
+    assert(stream:start_tls(certificates.client()))
+    stream:write "by path\n"
+    assert.equal("by path", stream:read "l")
+    local other <close> = assert(neap.open_unix_connection(path))
+    local _, err, code = other:start_tls { server_hostname = "localhost" }
+    assert.equal("TLS_CERTIFICATE", code)
+    assert.equal(("start_tls %s: the certificate's issuer is unknown: CN=root,O=neap specs"):format(path), tostring(err))
+  end)
+
+  it("does not go over what has one direction", function()
+    local reader, writer = neap.pipe()
+    assert.matches("start_tls: the stream is only for", raised(reader.start_tls, reader, certificates.client()))
+    assert.matches("start_tls: the stream is only for", raised(writer.start_tls, writer, certificates.client()))
+    reader:close()
+    writer:close()
+  end)
+end)
+
 describe("TLS with other programs", function()
   if servers.lack "openssl" then return end
 
