@@ -197,7 +197,8 @@ describe("TLS over what is no TCP", function()
     local other <close> = assert(neap.open_unix_connection(path))
     local _, err, code = other:start_tls { server_hostname = "localhost" }
     assert.equal("TLS_CERTIFICATE", code)
-    assert.equal(("start_tls %s: the certificate's issuer is unknown: CN=root,O=neap specs"):format(path), tostring(err))
+    assert.equal(("start_tls %s: the certificate's issuer is unknown: CN=root,O=neap specs"):format(path),
+      tostring(err))
   end)
 
   it("does not go over what has one direction", function()

@@ -34,7 +34,7 @@ local function shake_scene(server, piece)
 end
 
 for _, server in ipairs { false, true } do
-  for name, piece in pairs { ["all at once"] = 65536, ["in pieces"] = 200 } do
+  for name, piece in pairs { ["all at once"] = 65536, ["in pieces"] = 600 } do
     scenarios[("Stream:start_tls of a %s, %s"):format(server and "server" or "client", name)] = {
       of = { "Stream:start_tls" },
       real = true,

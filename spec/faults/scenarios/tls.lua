@@ -68,10 +68,12 @@ return {
 
   { name = "TLS: more than is taken at once", run = with_pair(function(near, far)
     local text = ("y"):rep(400000)
-    local writer = neap.create_task(function() return scenario.try(near.write, near, text) end)
-    local got = 0
-    while got < #text do got = got + #done(far:read_some()) end
-    writer:await()
+    neap.gather(
+      function() done(near:write(text)) end,
+      function()
+        local got = 0
+        while got < #text do got = got + #done(far:read_some()) end
+      end)
   end) },
 
   { name = "TLS: a certificate that is refused", run = function()
@@ -93,10 +95,11 @@ return {
   end },
 
   { name = "TLS: a server", run = function()
+    local tls = { cert_pem = PEM, on_handshake_error = scenario.note, handshake_timeout = math.huge }
     local server <close> = done(neap.start_server(function(stream)
       local line = stream:read "L"
       if line then scenario.try(stream.write, stream, line) end
-    end, "127.0.0.1", 0, { tls = { cert_pem = PEM, on_handshake_error = scenario.note } }))
+    end, "127.0.0.1", 0, { tls = tls }))
     local stream <close> = done(neap.open_connection("127.0.0.1", server.port, {
       tls = client_options(),
     }))
