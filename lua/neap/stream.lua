@@ -27,7 +27,7 @@ local core = require "neap.core"
 ---@field winsize fun(self): integer?, integer|neap.OSError, string? columns and rows of a terminal
 ---@field peer_address fun(self): string, integer? host and port, or the path of a Unix socket
 ---@field local_address fun(self): string, integer?
----@field start_tls fun(self, o: neap.TLSOptions|neap.TLSContext|nil): neap.Stream?, neap.OSError?, string? goes on over TLS
+---@field start_tls fun(self, o: neap.TLSOptions|neap.TLSContext|nil): neap.Stream?, neap.OSError?, string?
 ---@field tls_info fun(self): neap.TLSInfo? what TLS has found out and agreed on; nil without TLS
 ---@field tls_session fun(self): neap.TLSSession? to begin the next connection with, once the server has given it
 
