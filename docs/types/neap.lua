@@ -646,6 +646,28 @@ function neap.start_unix_server(handler, path, options) end
 ---@return neap.Server?, neap.OSError?, string? code
 function neap.start_server(handler, host, port, options) end
 
+--- A stream for a descriptor of any kind, which it takes over; what is not a file becomes non-blocking, for all who
+--- share it. Of 0, 1 and 2 it takes a copy, and leaves them as they are.
+---@param fd integer
+---@return neap.Stream?, neap.OSError?, string? code
+function neap.open_fd(fd) end
+
+--- Two streams: what is written to the second is read from the first.
+---@return neap.Stream?, neap.Stream|neap.OSError, string? code
+function neap.pipe() end
+
+--- Opened when it is first used, like the next two.
+---@type neap.Stream
+neap.stdin = nil
+
+--- What `print` writes to; `io` has a buffer of its own.
+---@type neap.Stream
+neap.stdout = nil
+
+--- And where errors go.
+---@type neap.Stream
+neap.stderr = nil
+
 -- Files and folders
 
 ---@type neap.fs

@@ -22,6 +22,7 @@ local core = require "neap.core"
 ---@field seek fun(self, whence: "set"|"cur"|"end"?, offset: integer?): integer?, neap.OSError?, string? of a file
 ---@field truncate fun(self, size: integer?): neap.Stream?, neap.OSError?, string? of a file; by default to the position
 ---@field sync fun(self): neap.Stream?, neap.OSError?, string? waits until what was written is on the disk
+---@field stat fun(self): neap.FileStat?, neap.OSError?, string? of a file: what `neap.fs.stat` tells
 ---@field isatty fun(self): boolean whether it leads to a terminal
 ---@field set_mode fun(self, mode: "normal"|"raw"): neap.Stream?, neap.OSError?, string? of a terminal, until it is closed
 ---@field winsize fun(self): integer?, integer|neap.OSError, string? columns and rows of a terminal
