@@ -3,6 +3,9 @@
 -- What of neap is written in C; when it is installed, that of lua/neap is added.
 
 ---@class neap
+---@field stdin neap.Stream opened when it is first used, like the next two
+---@field stdout neap.Stream what `print` writes to; `io` has a buffer of its own
+---@field stderr neap.Stream
 local neap = {}
 
 --- Anything that can be awaited.
@@ -655,18 +658,6 @@ function neap.open_fd(fd) end
 --- Two streams: what is written to the second is read from the first.
 ---@return neap.Stream?, neap.Stream|neap.OSError, string? code
 function neap.pipe() end
-
---- Opened when it is first used, like the next two.
----@type neap.Stream
-neap.stdin = nil
-
---- What `print` writes to; `io` has a buffer of its own.
----@type neap.Stream
-neap.stdout = nil
-
---- And where errors go.
----@type neap.Stream
-neap.stderr = nil
 
 -- Files and folders
 
