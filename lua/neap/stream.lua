@@ -24,7 +24,7 @@ local core = require "neap.core"
 ---@field sync fun(self): neap.Stream?, neap.OSError?, string? waits until what was written is on the disk
 ---@field stat fun(self): neap.FileStat?, neap.OSError?, string? of a file: what `neap.fs.stat` tells
 ---@field isatty fun(self): boolean whether it leads to a terminal
----@field set_mode fun(self, mode: "normal"|"raw"): neap.Stream?, neap.OSError?, string? of a terminal, until it is closed
+---@field set_mode fun(self, mode: "normal"|"raw"): neap.Stream?, neap.OSError?, string? of a terminal
 ---@field winsize fun(self): integer?, integer|neap.OSError, string? columns and rows of a terminal
 ---@field peer_address fun(self): string, integer? host and port, or the path of a Unix socket
 ---@field local_address fun(self): string, integer?

@@ -207,8 +207,8 @@ local function near_end(defer)
 end
 
 methods("Stream", near_end, {
-  __close = {}, __gc = {}, __tostring = {}, abort = {}, at_eof = {}, close = {}, is_closing = {}, isatty = {}, local_address = {},
-  peer_address = {}, set_mode = { "raw" }, set_write_limits = { 10, 5 }, winsize = {},
+  __close = {}, __gc = {}, __tostring = {}, abort = {}, at_eof = {}, close = {}, is_closing = {}, isatty = {},
+  local_address = {}, peer_address = {}, set_mode = { "raw" }, set_write_limits = { 10, 5 }, winsize = {},
 })
 
 calls["neap.pipe"] = function(defer)
