@@ -1,5 +1,5 @@
--- A port forwarder: connections to one address go on to another. However fast one side and slow the other, what waits to
--- be sent is a few blocks at most. A side that has said all may still listen: its end, and a failure, are passed on.
+-- A port forwarder: connections to one address go on to another. However fast one side and slow the other, what waits
+-- to be sent is a few blocks at most. A side that has said all may still listen: its end, and a failure, are passed on.
 --
 --   neap examples/forward.lua LISTEN HOST PORT       as in: 8080 example.org 80
 --   neap examples/forward.lua LISTEN PATH            as in: 8080 /run/app.sock
