@@ -3,7 +3,7 @@
 local folder = require "spec.support.folder"
 local program = require "spec.support.program"
 
-local CELLS_LEAST <const> = 1000
+local CELLS_LEAST <const> = 3000
 
 local modules <const> = os.getenv "NEAP_CPATH" or "build/release/module/?.so"
 local library <const> = modules:gsub("?", "sysfaults")

@@ -72,7 +72,9 @@ describe("a restricted script", function()
     assert_ends("ok nothing", "--restricted", script)
   end)
 
-  for _, name in ipairs { "io", "debug", "socket", "neap.core", "neap.testing", "neap.sandbox", "neap.repl" } do
+  for _, name in ipairs {
+    "io", "debug", "socket", "neap.core", "neap.testing", "neap.sandbox", "neap.repl", "neap.subprocess",
+  } do
     it("cannot require " .. name, function()
       assert_ends("ok false module '" .. name .. "' not found:...", "--restricted",
         ("return pcall(require, %q)"):format(name))
@@ -248,6 +250,20 @@ describe("a limit", function()
         neap.sleep(0)
       end
       return n]]))
+  end)
+
+  it("of handles counts a child process and its pipes", function()
+    assert.equal("ok EMFILE 0 EMFILE", ends("--handles=2", [[
+      local neap = require "neap"
+      local exec = neap.subprocess.exec
+      local codes = {}
+      codes[1] = select(3, exec { "cat", stdin = "pipe", stdout = "pipe" })
+      neap.sleep(0)
+      local process <close> = assert(exec { "cat", stdin = "pipe", stdout = "null" })
+      codes[3] = select(3, exec { "true" })
+      process.stdin:close()
+      codes[2] = process:wait()
+      return table.concat(codes, " ")]]))
   end)
 
   it("of handles lets a server wait", function()

@@ -4,7 +4,7 @@ local installed = require "spec.support.installed"
 local neap = require "neap"
 
 -- Classes that no program gets hold of.
-local INTERNAL <const> = { Failure = true, Job = true, Listener = true, Load = true, WaitQueue = true,
+local INTERNAL <const> = { Failure = true, Job = true, Listener = true, Load = true, RawSocket = true, WaitQueue = true,
   Watch = true }
 
 local library <const> = installed.build .. "/share/library/"

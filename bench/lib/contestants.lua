@@ -45,7 +45,9 @@ end
 -- Builds the floors, the load and the Lua modules.
 function contestants.build()
   local flags = library_flags()
-  for _, row in ipairs {"switch", "spawn", "sleepers", "timers", "queue", "echo", "host", "post", "channel", "cores"} do
+  for _, row in ipairs {
+    "switch", "spawn", "sleepers", "timers", "queue", "echo", "host", "post", "channel", "cores", "processes",
+  } do
     compile(("bench/floor/%s.c"):format(row), "build/bench/floor_" .. row, flags)
   end
   for _, row in ipairs {"host", "post", "size"} do

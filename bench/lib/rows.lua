@@ -116,6 +116,13 @@ local rows = {
     {key = "cores_cpu_times", what = "at once / apart, CPU"},
   },
   {
+    name = "processes", threads = true,
+    {key = "processes_us", what = "true, one by one, us", goal = {at_most = 1.1}},
+    {key = "processes_cpu_us", what = "true, one by one, CPU us"},
+    {key = "processes_at_once_us", what = "true, 100 at once, us", goal = {at_most = 1.1}},
+    {key = "processes_at_once_cpu_us", what = "true, 100 at once, CPU us"},
+  },
+  {
     name = "size", no_malloc_cache = true,
     {key = "size_library_kb", what = "libneap.so, stripped, KB"},
     {key = "size_code_kb", what = "its code and constants, KB"},

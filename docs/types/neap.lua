@@ -180,7 +180,7 @@ function neap.ensure_future(awaitable, ...) end
 ---@return boolean
 function neap.isfuture(value) end
 
---- In stock Lua: lets coroutines of your own, and modules while they load, await.
+--- In stock Lua: lets coroutines of your own, and modules while they load, await; `require "socket"` gives neap's.
 function neap.install() end
 
 -- Scopes

@@ -86,13 +86,13 @@ local function take_pooled(name)
 end
 
 function methods:setkeepalive(idle, size)
-  local state, err = base.any(self, KIND, "setkeepalive"), nil
+  local state = base.any(self, KIND, "setkeepalive")
   idle = base.check_number(idle, 1, "setkeepalive", DEFAULT * 1000) / 1000
   size = base.whole(base.check_number(size, 2, "setkeepalive", state.pool_size or 30))
   if size <= 0 then base.bad_argument(2, "setkeepalive", "bad \"pool_size\" option value: " .. size) end
   for _, doing in ipairs { "reading", "writing" } do
-    state, err = usable(self, doing, "setkeepalive")
-    if not state then return nil, err end
+    local free, err = usable(self, doing, "setkeepalive")
+    if not free then return nil, err end
   end
   if state.size > 0 then return nil, "unread data in buffer" end
   if not is_quiet(self) then

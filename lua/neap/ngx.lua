@@ -1,5 +1,5 @@
---- As much of OpenResty's `ngx` as drivers of databases and the like use: `ngx = require "neap.ngx"`, before the first of
---- them is required. What modules of LuaJIT they expect beside it is found by `require` from then on.
+--- As much of OpenResty's `ngx` as drivers of databases and the like use: `ngx = require "neap.ngx"`, before the first
+--- of them is required. What modules of LuaJIT they expect beside it is found by `require` from then on.
 local core = require "neap.core"
 local cosocket = require "neap.cosocket"
 

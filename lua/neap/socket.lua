@@ -139,13 +139,13 @@ function M.dns.getnameinfo(host, service)
   end
   local list, err = base.resolve(host, service, "unspec")
   if not list then return nil, err end
-  local names, name, text, code = {}, nil, nil, nil
+  local names, of_service = {}, nil
   for i, address in ipairs(list) do
-    name, text, code = core.getnameinfo(address.addr, address.port)
+    local name, text, code = core.getnameinfo(address.addr, address.port)
     if not name then return nil, base.message(code, text) end
-    names[i] = host and name or nil
+    names[i], of_service = host and name or nil, service and text or nil
   end
-  return names, service and text or nil
+  return names, of_service
 end
 
 local function host_of(host, call)

@@ -259,7 +259,8 @@ end
 --- object:receive(pattern, prefix): the value, or nil, why, what had come.
 function M.receive(self, state, pattern, prefix)
   prefix = prefix == nil and "" or M.check_string(prefix, 2, "receive")
-  local start, value, err, partial = M.start(state)
+  local start <const> = M.start(state)
+  local value, err, partial
   local count = tonumber(pattern)
   if count then
     if count < 0 then bad_argument(1, "receive", "invalid receive pattern") end

@@ -29,7 +29,7 @@ M.ProcessError = core.error_kind "ProcessError"
 ---@field kill fun(self): true?, neap.OSError?, string? sends SIGKILL
 local Process = core.Process
 
-local PIPES <const> = { "stdin", "stdout", "stderr" }
+local PIPES <const>, OUTPUTS <const> = { "stdin", "stdout", "stderr" }, { "stderr", "stdout" }
 
 local function check_process(call, process)
   if getmetatable(process) ~= Process then check.bad_argument(call, 1, "neap.Process", process) end
@@ -40,13 +40,11 @@ end
 --- What a child does not want to read is no failure. Who kills the task that waits here closes the pipes.
 local function feed(stdin, input)
   if stdin:is_closing() then return true end
-  if input and input ~= "" then
-    stdin:set_write_limits(0)
-    local sent, err, code = stdin:write(input)
-    if not sent and code ~= "EPIPE" then return nil, err, code end
-  end
+  stdin:set_write_limits(0)
+  local sent, err, code = stdin:write(input)
   stdin:close()
-  return true
+  if sent or code == "EPIPE" then return true end
+  return nil, err, code
 end
 
 local function overrun(most)
@@ -67,22 +65,28 @@ local function drain(stream, pieces, most)
   return true
 end
 
---- The calls that are to run at the same time, each a list of a function and its arguments.
+--- The calls that are to run at the same time, each a list of a function and its arguments. The last needs no task of
+--- its own: it is the one that the child may wait for.
 local function list_transfers(process, input, pieces, most)
   local transfers = {}
-  if process.stdin then transfers[1] = { feed, process.stdin, input } end
-  for _, name in ipairs { "stderr", "stdout" } do
+  for _, name in ipairs(OUTPUTS) do
     if process[name] then transfers[#transfers + 1] = { drain, process[name], pieces[name], most } end
+  end
+  if input then
+    transfers[#transfers + 1] = { feed, process.stdin, input }
+  elseif process.stdin then
+    process.stdin:close()
   end
   return transfers
 end
 
---- Keeps the first failure, which ends the others.
+--- Keeps the first failure, which ends the others; so does an error, also where there is no memory to tell the group.
 local function transfer(failure, group, call, ...)
-  local done, err, code = call(...)
-  if done or failure.err then return end
-  failure.err, failure.code = err, code
+  local ran, done, err, code = pcall(call, ...)
+  if ran and (done or failure.err) then return end
   if group then group:cancel() end
+  if not ran then error(done, 0) end
+  failure.err, failure.code = err, code
 end
 
 local function transfer_all(transfers, failure)
@@ -136,7 +140,7 @@ end
 
 --- Whether somebody may hold the other end of a pipe that is read.
 local function is_held(process)
-  for _, name in ipairs { "stdout", "stderr" } do
+  for _, name in ipairs(OUTPUTS) do
     local stream = process[name]
     if stream and not stream:is_closing() and not stream:at_eof() then return true end
   end
@@ -157,9 +161,10 @@ end }
 ---@return integer returncode
 function Process:close()
   check_process("close", self)
-  local _ <close> = setmetatable({ process = self }, pipes)
+  local held <const> = is_held(self)
   if self.stdin then self.stdin:abort() end
-  core.process_end(self, is_held(self))
+  core.process_end(self, held)
+  local _ <close> = setmetatable({ process = self }, pipes)
   if self.returncode then return self.returncode end
   local shield <close> = core.shielded()
   return self:wait()

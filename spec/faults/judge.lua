@@ -8,7 +8,7 @@ local testing = require "neap.testing"
 
 local ROOMS <const> = {
   "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "locks", "queues",
-  "channels", "looking", "streams", "datagrams", "signals", "files", "collected",
+  "channels", "looking", "streams", "datagrams", "signals", "files", "processes", "collected",
 }
 
 local judge = { names = {} }

@@ -209,7 +209,11 @@ describe("the end of the program", function()
   end)
 
   it("leaves those that are detached", function()
-    local result = run "kept = sleeper { detached = true, stdout = 'null' } sleeper { detached = true, stdout = 'null' } collectgarbage() collectgarbage()"
+    local result = run [[
+      kept = sleeper { detached = true, stdout = "null" }
+      sleeper { detached = true, stdout = "null" }
+      collectgarbage()
+      collectgarbage()]]
     for pid in result.stdout:gmatch "%d+" do
       assert.is_true(children.is_alive(tonumber(pid)))
       os.execute("kill " .. pid)

@@ -14,7 +14,9 @@ local MANY <const> = 1000000
 
 describe("communicate", function()
   it("Y2 writes the input, returns the output and sets the return code", function()
-    local process <close> = assert(shell { "cat; echo err >&2; exit 3", stdin = "pipe", stdout = "pipe", stderr = "pipe" })
+    local process <close> = assert(shell {
+      "cat; echo err >&2; exit 3", stdin = "pipe", stdout = "pipe", stderr = "pipe",
+    })
     local stdout, stderr = process:communicate "some data"
     assert.equal("some data", stdout)
     assert.equal("err\n", stderr)
@@ -83,8 +85,9 @@ describe("communicate", function()
 
   it("refuses what is no input", function()
     local process <close> = assert(exec { "true" })
-    assert.matches("bad argument #1 to 'communicate' %(string expected, got number%)", raised(process.communicate, process, 1))
-    assert.matches("communicate: the standard input of the process is no pipe", raised(process.communicate, process, "x"))
+    assert.matches("bad argument #1 to 'communicate' %(string expected, got number%)",
+      raised(process.communicate, process, 1))
+    assert.matches("the standard input of the process is no pipe", raised(process.communicate, process, "x"))
     assert.matches("bad argument #2 to 'communicate'", raised(process.communicate, process, nil, "x"))
   end)
 end)
@@ -177,7 +180,8 @@ describe("run", function()
   end)
 
   it("lets a program clean up within its grace", function()
-    local err = stream.raised(run, { "trap 'echo bye; exit 7' TERM; while :; do sleep 0.01; done", shell = true, timeout = 0.1 })
+    local command = "trap 'echo bye; exit 7' TERM; while :; do sleep 0.01; done"
+    local err = stream.raised(run, { command, shell = true, timeout = 0.1 })
     assert.equal(7, err.returncode)
   end)
 

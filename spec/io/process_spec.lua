@@ -360,7 +360,9 @@ describe("a process", function()
   end)
 
   it("is signalled by name or number", function()
-    local process <close> = assert(shell { "trap 'echo usr1' USR1; echo ready; while :; do sleep 0.01; done", stdout = "pipe" })
+    local process <close> = assert(shell {
+      "trap 'echo usr1' USR1; echo ready; while :; do sleep 0.01; done", stdout = "pipe",
+    })
     assert.equal("ready", process.stdout:read "l")
     assert.is_true(process:send_signal "SIGUSR1")
     assert.equal("usr1", process.stdout:read "l")

@@ -243,6 +243,35 @@ methods("Directory", directory, { __close = {}, __gc = {}, close = {} })
 methods("Watcher", watcher, { __close = {}, close = {}, events = {} })
 methods("Watch", function(defer) return watcher(defer).watch end, { __close = {}, __gc = {}, close = {}, stop = {} })
 
+local function raw_socket(defer)
+  local socket = core.raw_socket()
+  assert(socket:open("inet", "stream"))
+  defer(function() socket:close() end)
+  return socket
+end
+methods("RawSocket", raw_socket, {
+  __gc = {}, bind = { "127.0.0.1", 0 }, close = {}, disconnect = {}, family = {}, fileno = {},
+  get_option = { "keepalive" }, listen = { 1 }, local_address = {}, open = { "inet6", "dgram" }, outcome = {},
+  peer_address = {}, set_class = { getmetatable(core.raw_socket()) }, set_option = { "keepalive", true },
+  shutdown = { "both" },
+})
+methods("RawSocket", core.raw_socket, { adopt = { -1 } })
+calls["RawSocket:connect"] = function(defer)
+  local socket = raw_socket(defer)
+  return socket.connect, socket, "127.0.0.1", 1
+end
+calls["RawSocket:move"] = function(defer)
+  local socket <const>, to <const> = raw_socket(defer), core.raw_socket()
+  defer(function() to:close() end)
+  return socket.move, socket, to
+end
+calls["RawSocket:stream"] = function(defer)
+  local socket <const> = raw_socket(defer)
+  return function()
+    local made <const> = socket:stream()
+    if made then made:close() end
+  end
+end
 functions("neap", neap, {
   Barrier = { 2 }, BoundedSemaphore = { 1 }, Condition = {}, ContextVar = { "tide" }, Event = {}, Future = {},
   Channel = {}, LifoQueue = {}, Lock = {}, PriorityQueue = {}, Queue = {}, Runner = {}, Semaphore = {},

@@ -42,7 +42,7 @@ scenarios["Process:wait"] = {
 }
 
 -- Answers; then its output ends; then it ends itself: each of these is waited for once.
-local SLOW_ECHO <const> = "cat; sleep 0.01; exec >&-; sleep 0.01"
+local SLOW_ECHO <const> = "cat; sleep 0.03; exec >&-; sleep 0.03"
 
 scenarios["Process:communicate"] = {
   real = true,

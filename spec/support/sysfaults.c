@@ -42,6 +42,7 @@ static struct {
   char name[64]; /* of the function; "": calls are only counted */
   int error;
   int k;            /* the call that fails */
+  bool pipes;    /* those that are pipes are the program's own, not libuv's */
   bool fired;
   struct sysfaults_count counts[NAMES_MAX];
   size_t partial;                   /* bytes at a time; 0: all */
@@ -70,12 +71,13 @@ static int fault(const char *name) {
 
 /* --- what specs call --- */
 
-EXPORT void sysfaults_arm(const char *name, int error, int k) {
+EXPORT void sysfaults_arm(const char *name, int error, int k, bool pipes) {
   pthread_mutex_lock(&state.lock);
   memset(state.counts, 0, sizeof state.counts);
   snprintf(state.name, sizeof state.name, "%s", name ? name : "");
   state.error = error;
   state.k = k;
+  state.pipes = pipes;
   state.fired = false;
   atomic_store(&state.armed, true);
   pthread_mutex_unlock(&state.lock);
@@ -128,7 +130,7 @@ __attribute__((constructor)) static void read_environment(void) {
   if (!text || !*text) return;
   if (sscanf(text, "partial:%zu", &state.partial) == 1) return;
   if (sscanf(text, "%63[^:]:%31[^:]:%d", name, error, &k) < 2 || !sysfaults_error(error)) refuse(text);
-  sysfaults_arm(name, sysfaults_error(error), k);
+  sysfaults_arm(name, sysfaults_error(error), k, false);
 }
 
 /* --- calls that fail, or are made as they are --- */
@@ -282,12 +284,13 @@ EXPORT int close(int fd) { return close_and_fail(fd); }
 
 /* --- reading and writing --- */
 
-/* libuv's own wake-up descriptors: an error there ends the process. */
+/* What loops are woken by, and hear of signals and children: with the kernel having no error to give there, libuv
+ * ends the process by one. */
 static bool is_own(int fd) {
   char path[32], target[32] = "";
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   ssize_t length = CALL(readlink, path, target, sizeof target - 1);
-  return length > 0 && !strcmp(target, "anon_inode:[eventfd]");
+  return length > 0 && (!strcmp(target, "anon_inode:[eventfd]") || (!state.pipes && !strncmp(target, "pipe:", 5)));
 }
 
 static bool is_datagram(int fd) {

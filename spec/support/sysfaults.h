@@ -12,8 +12,9 @@ struct sysfaults_count {
   int calls;
 };
 
-/* From here on calls are counted, and the [k]-th of [name] fails with [error]. NULL: none does. */
-void sysfaults_arm(const char *name, int error, int k);
+/* From here on calls are counted, and the [k]-th of [name] fails with [error]. NULL: none does. [pipes] says whether
+ * reading and writing pipes counts: libuv has some of its own. */
+void sysfaults_arm(const char *name, int error, int k, bool pipes);
 
 /* Ends that; tells whether the call came. */
 bool sysfaults_disarm(void);

@@ -15,12 +15,13 @@ static void *preloaded(lua_State *L, const char *name) {
 
 #define CALL(name) ((__typeof__(&(name)))preloaded(L, #name))
 
-/* arm(function, error, k): from now on the k-th call of the function fails. arm(): calls are counted. */
+/* arm(pipes, function, error, k): from now on the k-th call of the function fails. arm(pipes): calls are counted; those
+ * that read and write pipes if `pipes` is true. */
 static int l_arm(lua_State *L) {
-  const char *name = luaL_optstring(L, 1, NULL);
-  int error = name ? CALL(sysfaults_error)(luaL_checkstring(L, 2)) : 0;
-  if (name) luaL_argcheck(L, error, 2, "not an error that is known");
-  CALL(sysfaults_arm)(name, error, (int)luaL_optinteger(L, 3, 1));
+  const char *name = luaL_optstring(L, 2, NULL);
+  int error = name ? CALL(sysfaults_error)(luaL_checkstring(L, 3)) : 0;
+  if (name) luaL_argcheck(L, error, 3, "not an error that is known");
+  CALL(sysfaults_arm)(name, error, (int)luaL_optinteger(L, 4, 1), lua_toboolean(L, 1));
   return 0;
 }
 

@@ -72,6 +72,7 @@ static const char *const stand_ins[][2] = {
     {"socket", "neap.socket"},
     {"socket.core", "neap.socket"},
     {"socket.unix", "neap.socket_unix"},
+    {"ssl", "neap.ssl"},
     {NULL, NULL},
 };
 

@@ -36,7 +36,7 @@ void child_end_group(struct child *child) {
   if (child->group && child->state == CHILD_ENDED) deliver(child, SIGKILL);
 }
 
-static void on_exit(uv_process_t *process, int64_t status, int signal_number) {
+static void on_exited(uv_process_t *process, int64_t status, int signal_number) {
   struct child *child = (struct child *)process;
   child->state = CHILD_ENDED;
   child->returncode = signal_number ? -signal_number : (int)status;
@@ -95,7 +95,7 @@ int child_spawn(struct child **result, struct neap *rt, uv_process_options_t *op
                 bool detached) {
   struct child *child = make(rt, group, detached);
   if (!child) return UV_ENOMEM;
-  options->exit_cb = on_exit;
+  options->exit_cb = on_exited;
   if (group || detached) options->flags |= UV_PROCESS_DETACHED;
   int status = uv_spawn(rt->loop, &child->process, options);
   child->process.data = child;
@@ -123,7 +123,7 @@ void child_release(struct child *child) {
 }
 
 void child_hold(struct child *child, bool hold) {
-  if (child->state != CHILD_RUNS) return;
+  if (child->state != CHILD_RUNS || child->ending) return;
   if (hold)
     uv_ref((uv_handle_t *)&child->process);
   else
@@ -147,9 +147,10 @@ static void start_grace(struct child *child, double seconds) {
   uv_timer_start(&child->grace, on_grace, (uint64_t)(seconds * 1000), 0);
 }
 
-/* A stopped one cannot see that it is to end. */
+/* A stopped one cannot see that it is to end. The loop stays alive for what is sure to come. */
 void child_end(struct child *child, double grace) {
   if (child->state != CHILD_RUNS || child->ending) return;
+  child_hold(child, true);
   child->ending = true;
   if (grace <= 0) {
     deliver(child, SIGKILL);

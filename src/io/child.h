@@ -41,7 +41,7 @@ void child_own(struct child *child, void (*ended)(void *owner), void *owner);
 /* The owner lets go: what is not detached is ended. */
 void child_release(struct child *child);
 
-/* While someone waits for it the loop must stay alive. */
+/* While someone waits for it the loop must stay alive; it does so for one that is to end. */
 void child_hold(struct child *child, bool hold);
 
 /* Returns 0, UV_ESRCH if it has ended, or another code. */

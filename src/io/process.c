@@ -269,10 +269,9 @@ static const char *what_failed(lua_State *L, int status, const char *cwd) {
 
 static int start(struct process *p, struct neap *rt, struct slab *slab, struct process_options *options, int *failed) {
   uv_stdio_container_t containers[STDIO_COUNT];
-  int status = limits_handle(rt);
-  if (status == 0) status = stdio_open(options->stdio, rt, slab, failed);
+  int status = stdio_open(options->stdio, rt, slab, failed);
+  if (status == 0) status = limits_handle(rt);
   if (status < 0) return status;
-  *failed = STDIO_COUNT;
   stdio_fill(options->stdio, containers);
   options->uv.stdio = containers;
   options->uv.stdio_count = STDIO_COUNT;
@@ -306,7 +305,7 @@ static int spawn_checked(lua_State *L, struct neap *rt, const struct process_cal
   struct process *p = push_process(L, rt, options);
   for (int i = 0; i < STDIO_COUNT; i++)
     if (options->stdio[i].kind == STDIO_PIPE) streams[i] = add_stream(L, rt, names[i], options->limit);
-  luaL_checkstack(L, STDIO_COUNT + 8, NULL);
+  luaL_checkstack(L, STDIO_COUNT + 8, "not enough memory");
   for (int i = 0; i < STDIO_COUNT; i++) labels[i] = lua_pushfstring(L, "%s of %s", names[i], options->program);
   int status = start(p, rt, slab, options, &failed);
   if (status == 0)

@@ -322,7 +322,7 @@ static void read_ids(const struct reader_of_options *r, uv_process_options_t *uv
 void process_options_check(lua_State *L, const struct process_call *call, int table,
                            struct process_options *options) {
   struct reader_of_options r = {.L = L, .call = call, .table = table};
-  luaL_checkstack(L, 40, NULL);
+  luaL_checkstack(L, 40, "not enough memory");
   if (!lua_istable(L, table)) REFUSE(&r, "table expected, got %s", luaL_typename(L, table));
   *options = (struct process_options){0};
   check_names(&r);

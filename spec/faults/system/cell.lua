@@ -6,7 +6,9 @@
 --   nameless     its operations have no target that a message could name
 --   instead      a set of codes that may be told in place of that of the call
 --   raises       patterns of errors that it raises when it is told by them
+--   pipes        reading and writing pipes fails, too: it has some, and libuv's own are not in use
 --   skip         a set of functions that do not fail here
+--   children     for a function that children call, how often the first of them does
 --   most         for a function, how many of its calls fail in turn, if not all three
 local neap = require "neap"
 local testing = require "neap.testing"
@@ -110,7 +112,7 @@ local function attempt(scenario, ...)
   fresh = ("%s/%d.%d"):format(folder, sysfaults.pid(), made)
   local before = testing.census()
   if scenario.before then scenario.before() end
-  sysfaults.arm(...)
+  sysfaults.arm(scenario.pipes, ...)
   local ran, err = pcall(run, scenario)
   local fired = sysfaults.disarm()
   if scenario.after then scenario.after() end
@@ -139,7 +141,7 @@ function cell.play(scenario, name, code, k)
   local bad = judge(scenario, code, ran, err)
   if left then return nil, "it left behind: " .. left end
   if bad then return nil, bad end
-  return not fired and "absent" or told[1] and "told" or "handled"
+  return told[1] and "told" or fired and "handled" or "absent"
 end
 
 return cell

@@ -36,9 +36,16 @@ local function each_cell(scenario, counts, fn)
   end
 end
 
+-- How often each function is called, in children, too.
+local function counts_of(scenario)
+  local counts = cell.count(scenario)
+  for name, count in pairs(scenario.children or {}) do counts[name] = count end
+  return counts
+end
+
 local function play_all(scenario)
   local result = { told = 0, handled = 0, absent = 0, bad = 0 }
-  each_cell(scenario, cell.count(scenario), function(name, code, k)
+  each_cell(scenario, counts_of(scenario), function(name, code, k)
     announce(scenario.name, name, code, k)
     local outcome, bad = cell.play(scenario, name, code, k)
     if bad then print(("bad: %s, %s:%s:%d: %s"):format(scenario.name, name, code, k, bad)) end
