@@ -29,10 +29,12 @@ endforeach()
 
 -- Examples whose body awaits, which only the command lets it do. All others run in the stock interpreter, too.
 local FOR_THE_COMMAND <const> = {
-  bounded_buffer = true, chat = true, concurrent = true, context = true, counter = true, echo = true,
-  echo_cores = true, fetch = true, forward = true, hello = true, http_many = true, inspect = true, interval = true,
-  make = true, parallel = true, queue_workers = true, sequential = true, sheep = true, sheep_semaphore = true,
-  shell = true, store = true, thread_daemon = true, threadsafe = true, threadsafe_tasks = true, udp_echo = true,
+  bounded_buffer = true, concurrent = true, context = true, copy_file = true, counter = true, echo = true,
+  echo_cores = true, fetch = true, hello = true, http_many = true, inspect = true, interval = true, make = true,
+  parallel = true, queue_workers = true, sequential = true, sheep = true, sheep_semaphore = true, shell = true,
+  store = true, tail = true, thread_daemon = true, threadsafe = true, threadsafe_tasks = true, tls_client = true,
+  udp_echo = true,
+  chat = true, forward = true,
 }
 
 local function assert_prints(expected, result)

@@ -46,7 +46,7 @@ end
 function contestants.build()
   local flags = library_flags()
   for _, row in ipairs {
-    "switch", "spawn", "sleepers", "timers", "queue", "echo", "host", "post", "channel", "cores", "processes",
+    "switch", "spawn", "sleepers", "timers", "queue", "echo", "host", "post", "channel", "cores", "file", "processes",
   } do
     compile(("bench/floor/%s.c"):format(row), "build/bench/floor_" .. row, flags)
   end

@@ -121,6 +121,13 @@ local rows = {
     {key = "processes_cpu_us", what = "true, one by one, CPU us"},
     {key = "processes_at_once_us", what = "true, 100 at once, us", goal = {at_most = 1.1}},
     {key = "processes_at_once_cpu_us", what = "true, 100 at once, CPU us"},
+    },
+    {
+    name = "file", threads = true,
+    {key = "file_read_mb_per_s", what = "reading 1 GiB, MB/s", more = true, goal = {at_least = 0.8}},
+    {key = "file_read_cpu_us", what = "reading, CPU us a MB"},
+    {key = "file_copy_mb_per_s", what = "copying 1 GiB, MB/s", more = true, goal = {at_least = 0.8}},
+    {key = "file_copy_cpu_us", what = "copying, CPU us a MB"},
   },
   {
     name = "size", no_malloc_cache = true,

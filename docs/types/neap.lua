@@ -3,6 +3,9 @@
 -- What of neap is written in C; when it is installed, that of lua/neap is added.
 
 ---@class neap
+---@field stdin neap.Stream opened when it is first used, like the next two
+---@field stdout neap.Stream what `print` writes to; `io` has a buffer of its own
+---@field stderr neap.Stream
 local neap = {}
 
 --- Anything that can be awaited.
@@ -645,6 +648,16 @@ function neap.start_unix_server(handler, path, options) end
 ---@param options neap.ServerOptions?
 ---@return neap.Server?, neap.OSError?, string? code
 function neap.start_server(handler, host, port, options) end
+
+--- A stream for a descriptor of any kind, which it takes over; what is not a file becomes non-blocking, for all who
+--- share it. Of 0, 1 and 2 it takes a copy, and leaves them as they are.
+---@param fd integer
+---@return neap.Stream?, neap.OSError?, string? code
+function neap.open_fd(fd) end
+
+--- Two streams: what is written to the second is read from the first.
+---@return neap.Stream?, neap.Stream|neap.OSError, string? code
+function neap.pipe() end
 
 -- Files and folders
 

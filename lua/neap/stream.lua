@@ -22,12 +22,13 @@ local core = require "neap.core"
 ---@field seek fun(self, whence: "set"|"cur"|"end"?, offset: integer?): integer?, neap.OSError?, string? of a file
 ---@field truncate fun(self, size: integer?): neap.Stream?, neap.OSError?, string? of a file; by default to the position
 ---@field sync fun(self): neap.Stream?, neap.OSError?, string? waits until what was written is on the disk
+---@field stat fun(self): neap.FileStat?, neap.OSError?, string? of a file: what `neap.fs.stat` tells
 ---@field isatty fun(self): boolean whether it leads to a terminal
----@field set_mode fun(self, mode: "normal"|"raw"): neap.Stream?, neap.OSError?, string? of a terminal, until it is closed
+---@field set_mode fun(self, mode: "normal"|"raw"): neap.Stream?, neap.OSError?, string? of a terminal
 ---@field winsize fun(self): integer?, integer|neap.OSError, string? columns and rows of a terminal
 ---@field peer_address fun(self): string, integer? host and port, or the path of a Unix socket
 ---@field local_address fun(self): string, integer?
----@field start_tls fun(self, o: neap.TLSOptions|neap.TLSContext|nil): neap.Stream?, neap.OSError?, string? goes on over TLS
+---@field start_tls fun(self, o: neap.TLSOptions|neap.TLSContext|nil): neap.Stream?, neap.OSError?, string?
 ---@field tls_info fun(self): neap.TLSInfo? what TLS has found out and agreed on; nil without TLS
 ---@field tls_session fun(self): neap.TLSSession? to begin the next connection with, once the server has given it
 

@@ -19,7 +19,7 @@ M.ProcessError = core.error_kind "ProcessError"
 ---@class neap.Process
 ---@field pid integer
 ---@field args string[] as they were given
----@field stdin neap.Stream? for writing, where it is a pipe
+---@field stdin neap.Stream? for writing, where it is a pipe; `shutdown` waits until the child has taken all
 ---@field stdout neap.Stream? for reading, where it is a pipe
 ---@field stderr neap.Stream? for reading, where it is a pipe
 ---@field returncode integer? the exit status, or minus the number of the signal that ended it; nil while it runs
@@ -51,9 +51,10 @@ local function overrun(most)
   return nil, core.LimitOverrunError(("communicate: the output is longer than %d bytes"):format(most))
 end
 
---- Adds to the list `pieces` what comes until the end.
+--- Adds to the list `pieces` what comes until the end. Goes on where it was cancelled.
 local function drain(stream, pieces, most)
   local size = 0
+  for _, piece in ipairs(pieces) do size = size + #piece end
   while not stream:is_closing() do
     local piece, err, code = stream:read_some()
     if err then return nil, err, code end
@@ -83,10 +84,15 @@ end
 --- Keeps the first failure, which ends the others; so does an error, also where there is no memory to tell the group.
 local function transfer(failure, group, call, ...)
   local ran, done, err, code = pcall(call, ...)
-  if ran and (done or failure.err) then return end
-  if group then group:cancel() end
-  if not ran then error(done, 0) end
-  failure.err, failure.code = err, code
+  if ran and done then
+    failure.left = failure.left - 1
+  elseif not ran then
+    if group and not core.is(done, core.CancelledError) then group:cancel() end
+    error(done, 0)
+  elseif not failure.err then
+    failure.err, failure.code = err, code
+    if group then group:cancel() end
+  end
 end
 
 local function transfer_all(transfers, failure)
@@ -98,10 +104,16 @@ local function transfer_all(transfers, failure)
   transfer(failure, group, table.unpack(last, 1, 4))
 end
 
---- Fills the lists of `pieces` even where it is cancelled.
+--- Fills the lists of `pieces` even where it is cancelled. When a cancel is taken back that the group has passed on, what
+--- is left goes on.
 local function communicate(process, input, most, pieces)
   local failure = {}
-  transfer_all(list_transfers(process, input, pieces, most or math.huge), failure)
+  repeat
+    local transfers = list_transfers(process, input, pieces, most or math.huge)
+    failure.left = #transfers
+    transfer_all(transfers, failure)
+    input = nil
+  until failure.err or failure.left == 0
   if failure.err then return nil, failure.err, failure.code end
   process:wait()
   return true

@@ -1,11 +1,17 @@
 --- TLS. Connections: `neap.open_connection(host, port, { tls = true })`, `stream:start_tls(options)`; servers:
 --- `neap.start_server(handler, host, port, { tls = context })`. OpenSSL 3 is loaded when this is first used.
 ---
---- What fails has one of these codes: TLS_CERTIFICATE (the peer's certificate was refused, or there is none),
---- TLS_HOSTNAME (it is good, but for another host), TLS_ALERT (the peer has refused ours, or something else),
---- TLS_PROTOCOL (the peer does not speak TLS, or nothing that both speak), TLS_TRUNCATED (the connection ended without
---- TLS's own end, so that bytes may be missing), TLS_CLOSED (it was closed during the handshake), TLS_CONTEXT (a file or
---- text of certificates or keys is not one); or libuv's code, ETIMEDOUT being also that of a handshake that took too long.
+--- What fails has one of these codes:
+---
+--- - TLS_CERTIFICATE: the peer's certificate was refused, or there is none
+--- - TLS_HOSTNAME: it is good, but for another host
+--- - TLS_ALERT: the peer has refused our certificate, or something else
+--- - TLS_PROTOCOL: the peer does not speak TLS, or nothing that both speak, or breaks its rules
+--- - TLS_TRUNCATED: the connection ended without TLS's own end, so that bytes may be missing
+--- - TLS_CLOSED: it was closed during the handshake
+--- - TLS_CONTEXT: a file or text of certificates or keys is not one
+---
+--- or it is libuv's: ETIMEDOUT is also that of a handshake that took too long.
 local core = require "neap.core"
 
 ---@class neap.tls
@@ -18,8 +24,8 @@ local M = {}
 ---@class neap.TLSSession
 
 ---@class neap.TLSContextOptions
----@field verify boolean|"none"|"optional"|"required"|nil whether the peer's certificate must be good: a client's (true),
---- a server's ("none": it asks for none; "optional": there may be none)
+---@field verify boolean|"none"|"optional"|"required"|nil whether the peer's certificate must be good;
+--- a client's: true, a server's: "none", that is, it asks for none; "optional": there may be none
 ---@field ca string? PEM text of those who are trusted, in place of those whom the system trusts
 ---@field ca_file string? a file of them
 ---@field ca_path string? a folder of them, as `openssl rehash` makes it

@@ -17,7 +17,7 @@ local scenarios = {}
 for _, name in ipairs {
   "cancel_scenarios", "cancel_scenarios_io", "cancel_scenarios_thread", "cancel_scenarios_datagram",
   "cancel_scenarios_signal", "cancel_scenarios_fs", "cancel_scenarios_process", "cancel_scenarios_tls",
-  "cancel_scenarios_socket",
+  "cancel_scenarios_socket", "cancel_scenarios_file",
 } do
   for key, scenario in pairs(require("spec.support." .. name)) do
     assert(not scenarios[key], key)

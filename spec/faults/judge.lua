@@ -8,7 +8,7 @@ local testing = require "neap.testing"
 
 local ROOMS <const> = {
   "tasks", "callbacks", "company", "scopes", "groups", "coroutines", "errors", "semaphores", "locks", "queues",
-  "channels", "looking", "streams", "datagrams", "signals", "files", "processes", "collected",
+  "channels", "looking", "streams", "tls", "datagrams", "signals", "files", "processes", "opened", "collected",
 }
 
 local judge = { names = {} }

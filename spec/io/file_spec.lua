@@ -129,6 +129,13 @@ describe("a file", function()
     close(file, reader)
   end)
 
+  it("tells what fs.stat tells", function()
+    local file <close> = with "12345"
+    assert.same(fs.stat(place:file "file"), file:stat())
+    assert.equal(5, file:stat().size)
+    close(file)
+  end)
+
   it("is made, or must be new", function()
     local path = place:file "new"
     local file <close> = assert(fs.open(path, "wx"))

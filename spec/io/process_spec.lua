@@ -305,6 +305,17 @@ describe("a child's standard streams", function()
     assert.is_nil(process.returncode)
   end)
 
+  it("end behind what was written, for however long the child takes", function()
+    local process <close> = assert(shell { "sleep 0.05; wc -c", stdin = "pipe", stdout = "pipe" })
+    process.stdin:write(("x"):rep(100000))
+    assert.is_true(process.stdin:shutdown())
+    assert.is_true(process.stdin:shutdown())
+    assert.equal("100000", process.stdout:read "a":match "%d+")
+    assert.matches("write: the stream was shut down", raised(process.stdin.write, process.stdin, "x"))
+    assert.is_true(process.stdin:close())
+    assert.is_true(process.stdin:wait_closed())
+  end)
+
   it("are kept open by a grandchild, which is not waited for", function()
     local process <close> = assert(shell { "sleep 100 & echo $!", stdin = "null", stdout = "pipe" })
     local pid = process.stdout:read "n"

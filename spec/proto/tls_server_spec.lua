@@ -154,7 +154,8 @@ describe("open_connection with TLS", function()
       stream:read "l"
     end)
     if support.has_localhost() then
-      local stream <close> = assert(neap.open_connection("localhost", server.port, { tls = { ca_file = file "root.pem" } }))
+      local tls <const> = { ca_file = file "root.pem" }
+      local stream <close> = assert(neap.open_connection("localhost", server.port, { tls = tls }))
       assert.equal("localhost", stream:read "l")
     end
     local stream <close> = assert(connect(server))
@@ -162,7 +163,7 @@ describe("open_connection with TLS", function()
     local other, err, code = connect(server, { ca_file = file "root.pem", server_hostname = "other.org" })
     assert.is_nil(other)
     assert.equal("TLS_HOSTNAME", code)
-    assert.matches("^open_connection 127.0.0.1:%d+: the certificate is for localhost, example.org, .*, not for other.org$",
+    assert.matches("^open_connection 127.0.0.1:%d+: the certificate is for localhost, .*, not for other.org$",
       tostring(err))
     assert.equal("open_connection", err.operation)
   end)
@@ -184,12 +185,37 @@ describe("open_connection with TLS", function()
   end)
 end)
 
+describe("TLS over what is no TCP", function()
+  it("goes over Unix sockets", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local server <close> = assert(neap.start_unix_server(echo, path, { tls = certificates.server() }))
+    local stream <close> = assert(neap.open_unix_connection(path))
+    assert(stream:start_tls(certificates.client()))
+    stream:write "by path\n"
+    assert.equal("by path", stream:read "l")
+    local other <close> = assert(neap.open_unix_connection(path))
+    local _, err, code = other:start_tls { server_hostname = "localhost" }
+    assert.equal("TLS_CERTIFICATE", code)
+    assert.equal(("start_tls %s: the certificate's issuer is unknown: CN=root,O=neap specs"):format(path),
+      tostring(err))
+  end)
+
+  it("does not go over what has one direction", function()
+    local reader, writer = neap.pipe()
+    assert.matches("start_tls: the stream is only for", raised(reader.start_tls, reader, certificates.client()))
+    assert.matches("start_tls: the stream is only for", raised(writer.start_tls, writer, certificates.client()))
+    reader:close()
+    writer:close()
+  end)
+end)
+
 describe("TLS with other programs", function()
   if servers.lack "openssl" then return end
 
   it("talks to a server of theirs", function()
     local server <close> = servers.start "openssl"
-    local stream <close> = assert(neap.open_connection("127.0.0.1", server.port, { tls = { ca_file = server.certificate } }))
+    local stream <close> = assert(connect(server, { ca_file = server.certificate }))
     stream:write "drawer\n"
     assert.equal("reward", stream:read "l")
     assert.equal("CN=localhost", stream:tls_info().peer_certificate.subject)
@@ -197,7 +223,7 @@ describe("TLS with other programs", function()
 
   it("does not let their server begin again", function()
     local server <close> = servers.start("openssl", { args = { "-rev", "-tls1_2" } })
-    local stream <close> = assert(neap.open_connection("127.0.0.1", server.port, { tls = { ca_file = server.certificate } }))
+    local stream <close> = assert(connect(server, { ca_file = server.certificate }))
     assert.equal("1.2", stream:tls_info().version)
     stream:write "on\n"
     assert.equal("no", stream:read "l")

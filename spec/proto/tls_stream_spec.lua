@@ -399,11 +399,12 @@ describe("a handshake", function()
     local name, how = table.unpack(case)
     for _, direction in ipairs { "up", "down" } do
       it(("%s at a byte of what goes %s ends at both sides"):format(name, direction), function()
-        local cut, whole = 0, false
+        local cut, whole = 0
         repeat
           local options = { cut = cut, how = how }
           local ends <close> = tls.relayed(direction == "up" and options or nil, direction == "down" and options or nil)
-          local near, far = tls.shake(ends, certificates.client(), server_with { server = true, session_tickets = false })
+          local server = server_with { server = true, session_tickets = false }
+          local near, far = tls.shake(ends, certificates.client(), server)
           whole = near[1] and far[1]
           for _, result in ipairs { near, far } do
             if not result[1] then

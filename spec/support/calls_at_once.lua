@@ -207,9 +207,23 @@ local function near_end(defer)
 end
 
 methods("Stream", near_end, {
-  __close = {}, __gc = {}, __tostring = {}, abort = {}, at_eof = {}, close = {}, is_closing = {}, local_address = {},
-  peer_address = {}, set_write_limits = { 10, 5 },
+  __close = {}, __gc = {}, __tostring = {}, abort = {}, at_eof = {}, close = {}, is_closing = {}, isatty = {},
+  local_address = {}, peer_address = {}, set_mode = { "raw" }, set_write_limits = { 10, 5 }, winsize = {},
 })
+
+calls["neap.pipe"] = function(defer)
+  return function()
+    local reader, writer = neap.pipe()
+    defer(function() reader:close() writer:close() end)
+  end
+end
+
+calls["neap.open_fd"] = function(defer)
+  return function()
+    local copy = assert(neap.open_fd(2))
+    defer(function() copy:close() end)
+  end
+end
 
 local function server(defer)
   local made = assert(neap.start_server(nothing, "127.0.0.1", 0, { start_serving = false }))

@@ -2,7 +2,6 @@
 local assert = require "luassert"
 local certificates = require "spec.support.certificates"
 local neap = require "neap"
-local stream = require "spec.support.stream"
 local tls = require "spec.support.tls"
 
 local scenarios = {}
@@ -18,11 +17,15 @@ local function shake_scene(server, piece)
   if server then options, others = others, options end
   local peer = neap.create_task(function() return theirs:start_tls(others) end)
   return {
-    wait = function() assert.equal(mine, (assert(mine:start_tls(options)))) end,
+    wait = function()
+      if mine:is_closing() then return neap.sleep(0) end -- who swallows a cancel tries again
+      assert.equal(mine, (assert(mine:start_tls(options))))
+    end,
     intact = function(cell)
+      if not cell.went_on then mine:abort() end
       local secured = peer:await()
-      assert.equal(not cell.went_on, mine:is_closing())
       if not (cell.went_on and secured) then return end
+      assert.is_false(mine:is_closing())
       mine:write "on\n"
       assert.equal("on", theirs:read "l")
     end,
@@ -31,7 +34,7 @@ local function shake_scene(server, piece)
 end
 
 for _, server in ipairs { false, true } do
-  for name, piece in pairs { ["all at once"] = 65536, ["in pieces"] = 200 } do
+  for name, piece in pairs { ["all at once"] = 65536, ["in pieces"] = 600 } do
     scenarios[("Stream:start_tls of a %s, %s"):format(server and "server" or "client", name)] = {
       of = { "Stream:start_tls" },
       real = true,
@@ -45,7 +48,7 @@ scenarios["open_connection with TLS"] = {
   real = true,
   make = function()
     local server = assert(neap.start_server(function(near) near:read "a" end, "127.0.0.1", 0,
-      { tls = certificates.server() }))
+      { tls = certificates.server("good", { on_handshake_error = function() end }) }))
     local options = { tls = { ca_file = certificates.file "root.pem" } }
     return {
       wait = function()
@@ -85,29 +88,6 @@ scenarios["Stream:read over TLS"] = {
   end,
 }
 
-scenarios["Stream:write over TLS"] = {
-  of = { "Stream:write" },
-  real = true,
-  make = function()
-    local ends = tls.pair()
-    local filler = stream.fill(ends.near)
-    filler:cancel()
-    local reader
-    return {
-      wait = function()
-        reader = reader or neap.create_task(ends.far.read, ends.far, "a")
-        ends.near:write "last"
-      end,
-      intact = function(cell)
-        reader = reader or neap.create_task(ends.far.read, ends.far, "a")
-        ends.near:shutdown()
-        assert.matches(cell.went_on and "^x+last$" or "^x+l?a?s?t?$", reader:await())
-      end,
-      close = function() ends.near:close() ends.far:close() end,
-    }
-  end,
-}
-
 scenarios["Stream:shutdown and wait_closed over TLS"] = {
   of = { "Stream:shutdown", "Stream:wait_closed" },
   real = true,
@@ -117,7 +97,11 @@ scenarios["Stream:shutdown and wait_closed over TLS"] = {
     local reader
     return {
       wait = function()
-        reader = reader or neap.create_task(ends.far.read, ends.far, "a")
+        if ends.near:is_closing() then return neap.sleep(0) end
+        reader = reader or neap.create_task(function()
+          ends.far:read "a"
+          ends.far:close()
+        end)
         ends.near:write(("x"):rep(50000))
         assert(ends.near:shutdown())
         ends.near:close()

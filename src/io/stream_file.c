@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/op.h"
 #include "core/runtime.h"
+#include "io/fs.h"
 #include "io/stream.h"
 #include "io/stream_write.h"
 #include "io/transport_file.h"
@@ -15,13 +16,14 @@ struct file_op {
   struct stream *stream;
   struct file_request *request; /* NULL: it is done */
   int64_t result;
+  uv_stat_t *stat; /* of stat: in a userdata on the caller's stack */
   bool tells; /* where the program is, which has not read all that was received */
 };
 
 static void on_done(void *owner, int64_t result, const uv_stat_t *stat) {
   struct file_op *op = owner;
-  (void)stat;
   op->request = NULL;
+  if (op->stat && stat) *op->stat = *stat;
   if (op->tells && result >= 0) result -= (int64_t)reader_length(&op->stream->reader);
   op->result = result;
   op_complete(op->stream->rt, &op->op, result < 0 ? (int)result : 0);
@@ -42,6 +44,14 @@ static int push_stream(lua_State *L, struct neap *rt, struct op *op) {
   return 1;
 }
 
+static int push_stat(lua_State *L, struct neap *rt, struct op *op) {
+  struct file_op *file = (struct file_op *)op;
+  (void)rt;
+  if (op->status < 0) return stream_failure(L, file->stream, op->status, op->kind->name);
+  fs_push_stat(L, file->stat);
+  return 1;
+}
+
 static void drop(struct neap *rt, struct op *op) {
   struct file_op *file = (struct file_op *)op;
   (void)rt;
@@ -53,7 +63,8 @@ static void drop(struct neap *rt, struct op *op) {
   { .name = call, .size = sizeof(struct file_op), .push = results, .drop = drop, .local = true }
 
 static const struct op_kind seek_kind = FILE_KIND("seek", push_position), sync_kind = FILE_KIND("sync", push_stream),
-                            truncate_kind = FILE_KIND("truncate", push_stream);
+                            truncate_kind = FILE_KIND("truncate", push_stream),
+                            stat_kind = FILE_KIND("stat", push_stat);
 
 static int ask(lua_State *L, struct stream *s, const struct op_kind *kind, enum file_call call, int whence,
                int64_t offset) {
@@ -95,6 +106,17 @@ static int l_truncate(lua_State *L) {
   return ask(L, s, &truncate_kind, FILE_TRUNCATE, 0, size);
 }
 
+/* stream:stat(): what fs.stat tells of a file, or nil, err, code. */
+static int l_stat(lua_State *L) {
+  struct stream *s = stream_check_open(L, "stat");
+  if (!transport_is_file(s->transport)) return stream_failure(L, s, UV_EINVAL, "stat");
+  uv_stat_t *stat = lua_newuserdatauv(L, sizeof *stat, 0);
+  struct file_op *op = op_begin(L, &stat_kind);
+  op->stream = s;
+  op->stat = stat;
+  return op_await(L, &op->op, transport_file_ask(s->transport, FILE_STAT, 0, 0, on_done, op, &op->request));
+}
+
 /* --- terminals --- */
 
 /* stream:isatty(): whether it leads to a terminal. */
@@ -133,5 +155,6 @@ const luaL_Reg stream_file_methods[] = {
     {"seek", l_seek},
     {"sync", l_sync},
     {"truncate", l_truncate},
+    {"stat", l_stat},
     {NULL, NULL},
 };

@@ -6,7 +6,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 64 * 1024, BLOCKS_AT_ONCE = 8, BLOCKS_A_TURN = 64 };
+enum { BLOCK_BYTES = 64 * 1024, BLOCKS_AT_ONCE = 8, BLOCKS_A_TURN = 64, JOINED_BYTES = 16 * 1024 };
 
 /* What a read fills. */
 struct block {
@@ -25,6 +25,7 @@ struct file_request {
   file_done *done;     /* NULL: nobody is told */
   void *owner;
   size_t length;
+  size_t room; /* for bytes */
   char bytes[];
 };
 
@@ -315,7 +316,7 @@ static void hold(struct transport *t, bool on) { (void)t, (void)on; }
 static struct file_request *new_request(struct file *file, size_t length) {
   struct file_request *request = memory_alloc(file->base.rt->memory, sizeof *request + length);
   if (!request) return NULL;
-  *request = (struct file_request){.length = length};
+  *request = (struct file_request){.length = length, .room = length};
   return request;
 }
 
@@ -324,17 +325,37 @@ static void append(struct file *file, struct file_request *request) {
   go_on(file);
 }
 
+/* What waits behind others leaves room for more. */
+static struct file_request *new_write(struct file *file, size_t length) {
+  bool waits = file->doing != DOING_NOTHING && length < JOINED_BYTES;
+  struct file_request *request = new_request(file, waits ? JOINED_BYTES : length);
+  if (!request) return NULL;
+  request->writes = true;
+  request->length = 0;
+  return request;
+}
+
+/* The last of the queue, if it is a write that is not under way, with room for so much more. */
+static struct file_request *joinable(struct file *file, size_t length) {
+  if (list_empty(&file->queue)) return NULL;
+  struct file_request *last = container_of(file->queue.prev, struct file_request, link);
+  bool busy = file->doing == DOING_REQUEST && last == first_request(file);
+  return last->writes && !busy && last->room - last->length >= length ? last : NULL;
+}
+
 static int write_file(struct transport *t, const uv_buf_t *bufs, unsigned count) {
   struct file *file = file_of(t);
-  size_t length = 0, at = 0;
+  size_t length = 0;
   for (unsigned i = 0; i < count; i++) length += bufs[i].len;
   if (t->error || length == 0) return t->error;
-  struct file_request *request = new_request(file, length);
+  struct file_request *last = joinable(file, length), *request = last ? last : new_write(file, length);
   if (!request) return t->error = UV_ENOMEM;
-  for (unsigned i = 0; i < count; at += bufs[i++].len) memcpy(request->bytes + at, bufs[i].base, bufs[i].len);
-  request->writes = true;
+  for (unsigned i = 0; i < count; i++) {
+    memcpy(request->bytes + request->length, bufs[i].base, bufs[i].len);
+    request->length += bufs[i].len;
+  }
   file->queued += length;
-  append(file, request);
+  if (!last) append(file, request);
   return 0;
 }
 

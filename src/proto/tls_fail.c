@@ -3,19 +3,20 @@
 
 #include "proto/tls_state.h"
 
-/* Keeps what there is to say in *[failure]. Without memory the code alone is lost. */
-static void keep_failure(struct tls *tls, struct tls_failure **kept, const struct tls_failure *failure) {
+/* Keeps what there is to say. */
+static bool keep_failure(struct tls *tls, struct tls_failure **kept, const struct tls_failure *failure) {
   if (!*kept) *kept = memory_alloc(tls->context->memory, sizeof **kept);
   if (*kept) **kept = *failure;
+  return *kept != NULL;
 }
 
 int tls_fail(struct tls *tls, const struct tls_failure *failure) {
   tls->broken = true;
-  tls->base.error = UV_EPROTO;
-  keep_failure(tls, &tls->failure, failure);
-  tls->base.error_code = tls->failure ? tls->failure->code : NULL;
-  tls->base.error_text = tls->failure ? tls->failure->reason : NULL;
-  return UV_EPROTO;
+  bool kept = keep_failure(tls, &tls->failure, failure);
+  tls->base.error = kept ? UV_EPROTO : UV_ENOMEM;
+  tls->base.error_code = kept ? tls->failure->code : NULL;
+  tls->base.error_text = kept ? tls->failure->reason : NULL;
+  return tls->base.error;
 }
 
 int tls_fail_as(struct tls *tls, int status) {
@@ -29,6 +30,7 @@ int tls_fail_as(struct tls *tls, int status) {
 static int fail_by_openssl(struct tls *tls) {
   struct tls_failure failure;
   if (tls->refusal) return tls_fail(tls, tls->refusal);
+  if (tls->unsaid) return tls_fail_as(tls, UV_ENOMEM);
   tls_failure_read(&failure, tls->shaken);
   return tls_fail(tls, &failure);
 }
@@ -37,7 +39,7 @@ void tls_transport_refuse(struct tls *tls, const char *code, const char *reason)
   struct tls_failure failure = {.code = code};
   if (tls->refusal) return;
   snprintf(failure.reason, sizeof failure.reason, "%s", reason);
-  keep_failure(tls, &tls->refusal, &failure);
+  tls->unsaid = !keep_failure(tls, &tls->refusal, &failure);
 }
 
 int tls_judge(struct tls *tls, int result) {

@@ -27,6 +27,7 @@ struct tls {
   void (*done)(void *waiter, int status);
   void *waiter;
   bool server;
+  bool unsaid;   /* there was no memory for the refusal */
   bool held;     /* the owner waits for bytes */
   bool heard;    /* bytes of the peer's since the handshake */
   bool shaken;   /* the handshake has ended well */

@@ -110,10 +110,16 @@ static bool has_more(const struct tls *tls) {
   return tls_input_length(&tls->input) > 0 || tls->input.ended || (tls->shaken && SSL_pending(tls->ssl) > 0);
 }
 
+static void give_up(struct tls *tls, int status) {
+  tls->broken = true;
+  tell_done(tls, tls_fail_as(tls, status));
+  tell_end(tls, tls->base.error);
+}
+
 static void take_in(struct tls *tls) {
   if (!tls->shaken && !tls->broken) shake(tls);
   if (tls->shaken && !tls->broken) deliver(tls);
-  if (tls_input_keep(&tls->input) < 0) tell_end(tls, tls_fail_as(tls, UV_ENOMEM));
+  if (tls_input_keep(&tls->input) < 0) give_up(tls, UV_ENOMEM);
 }
 
 static void on_received(void *owner, const char *bytes, size_t length) {
@@ -220,8 +226,11 @@ void tls_transport_shake(struct transport *t, bool ended, void (*done)(void *wai
   tls->waiter = waiter;
   tls->input.ended = ended;
   transport_hold(tls->lower, true);
-  if (!ended) transport_start(tls->lower);
-  shake(tls);
+  int status = ended ? 0 : transport_start(tls->lower);
+  if (status < 0)
+    give_up(tls, status);
+  else
+    shake(tls);
 }
 
 void tls_transport_forget(struct transport *t) { tls_of(t)->done = NULL; }
