@@ -2,10 +2,11 @@
 local core = require "neap.core"
 local check = require "neap.check"
 
+local M = {}
+
 --- Tick n comes n periods after the interval was made, however long each takes to deal with. Who comes late gets the
 --- latest tick that has gone by, and none of those before it. As an iterator it goes on for ever.
 ---@class neap.Interval
----@field wait fun(self): integer waits for the next tick: so many periods have gone by
 ---@field seconds number the period
 ---@overload fun(): integer
 local Interval = { __name = "neap.Interval" }
@@ -18,6 +19,8 @@ local function periods_gone_by(interval)
   return (core.get_running_loop():time() - interval.start + NANOSECOND) // interval.seconds
 end
 
+--- Waits for the next tick: so many periods have gone by. Who comes late gets the latest one.
+---@return integer tick
 function Interval:wait()
   local tick = self.tick + 1
   core.check_awaiting "interval"
@@ -37,10 +40,10 @@ Interval.__call = Interval.wait
 --- Ticks every so many seconds, the first after one period: `for tick in neap.interval(1) do`.
 ---@param seconds number
 ---@return neap.Interval
-local function interval(seconds)
+function M.interval(seconds)
   if type(seconds) ~= "number" then check.bad_argument("interval", 1, "number of seconds", seconds) end
   if seconds <= 0 or seconds ~= seconds then core.misuse "bad argument #1 to 'interval' (not a positive period)" end
   return setmetatable({ seconds = seconds, start = core.get_event_loop():time(), tick = 0 }, Interval)
 end
 
-return { interval = interval }
+return M
