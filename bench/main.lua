@@ -5,7 +5,7 @@ usage: bench/run [--quick] [--peers] [row ...]
   --quick   a tenth of the work: a rough answer in well under a minute
   --peers   also asyncio, uvloop, Node, Go, luv and cqueues, those that are here
   row       only these rows, of: switch spawn sleepers timers cancel queue locks memory
-            echo tls_echo start host post channel cores processes size
+            echo tls_echo start host post channel cores file processes size
 
 NEAP_BIN is the neap to measure (build/release/neap).
 ]]

@@ -108,10 +108,10 @@ M.write_file = core.fs_write_file
 ---@field mode integer? permission bits of a new file (438), less the process's mask
 ---@field exclusive boolean? a file that is there already is an error ("EEXIST")
 
---- Opens a file as a stream. The modes are those of `io.open`: "r" (the default), "w", "a", "r+", "w+", "a+", with a "b"
---- if you like; "wx" is "w" for a file that is not there yet. A write returns when the kernel has it, so that its error
---- is its own; many small ones are quicker joined, or behind `set_write_limits()`, where the next call tells the error.
---- A fifo opens to read at once, and to write when somebody reads it.
+--- Opens a file as a stream. The modes are those of `io.open`: "r" (the default), "w", "a", "r+", "w+", "a+", with a
+--- "b" if you like; "wx" is "w" for a file that is not there yet. A write returns when the kernel has it, so that its
+--- error is its own; many small ones are quicker joined, or behind `set_write_limits()`, where the next call tells the
+--- error. A fifo opens to read at once, and to write when somebody reads it.
 ---@type fun(path: string, mode: string?, options: neap.OpenOptions?): neap.Stream?, neap.OSError?, string?
 M.open = core.fs_open
 

@@ -1,6 +1,7 @@
 -- Servers and connections with the option tls, and other programs at the other end.
 local certificates = require "spec.support.certificates"
 local neap = require "neap"
+local program = require "spec.support.program"
 local servers = require "spec.support.servers"
 local support = require "spec.support.stream"
 
@@ -207,6 +208,26 @@ describe("TLS over what is no TCP", function()
     assert.matches("start_tls: the stream is only for", raised(writer.start_tls, writer, certificates.client()))
     reader:close()
     writer:close()
+  end)
+end)
+
+describe("a restricted script", function()
+  it("may use TLS, but names no files", function()
+    local host <const> = program.neap:gsub("[^/]*$", "limited_host")
+    local code <const> = [[
+      local neap = require "neap"
+      local server = assert(neap.start_server(function(stream) stream:read "a" end, "127.0.0.1", 0))
+      for _, name in ipairs { "ca_file", "ca_path", "cert", "key" } do
+        local options = { tls = { [name] = "/etc/passwd" } }
+        local ok, err = pcall(neap.open_connection, "127.0.0.1", server.port, options)
+        assert(not ok and err:find("the option '" .. name .. "' is not for restricted scripts", 1, true), err)
+      end
+      local tls = { handshake_timeout = 0.1 }
+      print(neap.tls, select(3, neap.open_connection("127.0.0.1", server.port, { tls = tls })))
+      server:close()
+    ]]
+    local result = program.run { host, "--restricted", "--allow=127.0.0.1", code }
+    assert.matches("nil\tETIMEDOUT\n", result.stdout, result.stderr)
   end)
 end)
 

@@ -209,6 +209,7 @@ end
 methods("Stream", near_end, {
   __close = {}, __gc = {}, __tostring = {}, abort = {}, at_eof = {}, close = {}, is_closing = {}, isatty = {},
   local_address = {}, peer_address = {}, set_mode = { "raw" }, set_write_limits = { 10, 5 }, winsize = {},
+  tls_info = {}, tls_session = {},
 })
 
 calls["neap.pipe"] = function(defer)

@@ -52,7 +52,7 @@ int descriptor_copy(int fd, enum descriptor_kind kind, bool *shared) {
   bool fifo = kind == DESCRIPTOR_PIPE && fstat(fd, &stat) == 0 && S_ISFIFO(stat.st_mode);
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   if (fifo || kind == DESCRIPTOR_TTY) copy = open(path, (flags & O_ACCMODE) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  *shared = copy < 0 && kind != DESCRIPTOR_FILE && kind != DESCRIPTOR_DEVICE;
+  *shared = copy < 0 && (kind == DESCRIPTOR_PIPE || kind == DESCRIPTOR_TCP);
   if (copy < 0) copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   return copy < 0 ? uv_translate_sys_error(errno) : copy;
 }

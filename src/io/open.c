@@ -104,7 +104,7 @@ static int push_opened(lua_State *L, struct neap *rt, struct op *op) {
   const char *path = lua_tostring(L, ARG_PATH);
   struct transport *t;
   if (op->status < 0) return error_return(L, op->status, "fs.open", path);
-  struct stream *s = stream_new_unlimited(L, rt, io_option_integer(L, ARG_OPTIONS, "limit", 0));
+  struct stream *s = stream_new_unlimited(L, rt, (size_t)io_option_integer(L, ARG_OPTIONS, "limit", 0));
   int fd = open->fd;
   open->fd = -1;
   int status = descriptor_open(rt, open->slab, fd, (enum descriptor_kind)open->kind, false, path, &t);
@@ -199,7 +199,8 @@ static int push_descriptor(lua_State *L, int fd, const char *label, const char *
   int kind = limits_handle(rt);
   if (kind == 0) kind = descriptor_look(fd);
   if (kind < 0) return error_return(L, kind, call, label);
-  struct stream *s = stream_new_unlimited(L, rt, 0);
+  bool like_io = fd <= STDERR_FILENO || kind == DESCRIPTOR_FILE;
+  struct stream *s = stream_new_unlimited(L, rt, like_io ? 0 : READER_LIMIT);
   if (fd <= STDERR_FILENO && (fd = descriptor_copy(fd, (enum descriptor_kind)kind, &shared)) < 0)
     return error_return(L, fd, call, label);
   int status = descriptor_open(rt, io_slab(L), fd, (enum descriptor_kind)kind, shared, label, &t);

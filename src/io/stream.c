@@ -153,7 +153,7 @@ static int l_shutdown(lua_State *L) {
 static void on_ended(void *owner, int status) {
   struct stream *s = owner;
   stream_stop_reading(s, status);
-  if (status < 0) stream_feed_writers(s);
+  if (status < 0 && !s->transport->kind->resumes) stream_feed_writers(s);
 }
 
 static void on_closed(void *owner) {

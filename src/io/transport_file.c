@@ -197,7 +197,7 @@ static bool is_at_end(int fd) {
 static bool read_cached(struct file *file) {
   struct iovec room = {.iov_base = file->block->bytes, .iov_len = file->block->size};
   ssize_t n = preadv2(file->fd, &room, 1, -1, RWF_NOWAIT);
-  file->waits = n < 0 && errno == EOPNOTSUPP;
+  file->waits = n < 0 && errno != EAGAIN && errno != EINTR;
   file->base.on_demand = !file->waits;
   if (n < 0 || (n == 0 && !is_at_end(file->fd))) return false;
   file->result = n;

@@ -2,6 +2,7 @@
 local neap = require "neap"
 local scenario = require "spec.faults.scenario"
 local support = require "spec.support.stream"
+local tls_streams = require "neap.tls_streams"
 
 local done <const> = scenario.done
 
@@ -94,16 +95,24 @@ return {
     assert(refused[1])
   end },
 
+  -- A server's handler on a bare listener: whichever side fails, the other one hears of it.
   { name = "TLS: a server", run = function()
     local tls = { cert_pem = PEM, on_handshake_error = scenario.note, handshake_timeout = math.huge }
-    local server <close> = done(neap.start_server(function(stream)
-      local line = stream:read "L"
-      if line then scenario.try(stream.write, stream, line) end
-    end, "127.0.0.1", 0, { tls = tls }))
-    local stream <close> = done(neap.open_connection("127.0.0.1", server.port, {
-      tls = client_options(),
-    }))
-    done(stream:write "x\n")
-    assert(done(stream:read "l") == "x")
+    local handler = done(tls_streams.handler("start_server", function(stream)
+      done(stream:write((done(stream:read "L"))))
+    end, tls))
+    local listener = support.listen()
+    local closing <close> = setmetatable({}, { __close = function() listener:close() end })
+    local port = select(2, listener:address())
+    neap.gather(
+      function()
+        local near <close> = done(neap.open_connection("127.0.0.1", port, { tls = client_options() }))
+        done(near:write "x\n")
+        assert(done(near:read "l") == "x")
+      end,
+      function()
+        local far <close> = done(listener:accept())
+        handler(far)
+      end)
   end },
 }
