@@ -6,7 +6,7 @@ local program = require "spec.support.program"
 
 local QUEUED <const> = 10000
 local STEP <const> = 20 -- tasks between two turns of the loop
-local LATE_MOST_S <const> = (os.getenv "NEAP_PRESET" or "release") == "release" and 0.005 or 0.05
+local LATE_MOST_S <const> = 0.1 -- what a queue that held the loop up would take is seconds
 
 describe("a full pool", function()
   local dir
@@ -109,6 +109,32 @@ describe("a full pool", function()
     assert.equal("directory", fs.stat(dir.path).type)
     assert.same("ENOENT", select(3, fs.stat(dir:file "never")))
     assert.same("ENOENT", select(3, fs.stat(dir:file "never_made")))
+  end)
+
+  it("U11 is left behind in the end when it is blocked: that is told, and the program ends", function()
+    local fifo = dir:file "fifo"
+    assert(os.execute(("mkfifo '%s'"):format(fifo)))
+    local result = program.run { "env", "FIFO=" .. fifo, program.neap, "-e", [[
+      local neap = require "neap"
+      print(neap.move_on_after(0.01, neap.fs.read_file, os.getenv "FIFO"))
+      os.exit(3, true)]] }
+    assert.equal("false\n", result.stdout)
+    assert.matches("^[^\n]*: a call of the system is still blocked in a thread, and is left behind\n$", result.stderr)
+    assert.equal(3, result.status)
+  end)
+
+  it("U10 tells nobody of what was cancelled once the loop is closed", function()
+    local result = program.run { "env", "DIR=" .. dir.path, program.neap, "-e", [[
+      local neap = require "neap"
+      local task = neap.create_task(neap.fs.write_file, os.getenv "DIR" .. "/late", ("x"):rep(1000000))
+      task:add_done_callback(function() print(task:cancelled()) end)
+      neap.sleep(0)
+      task:cancel()
+      for _ = 1, 3 do neap.sleep(0) end
+      os.exit(0, true)]] }
+    assert.equal("", result.stderr)
+    assert.equal("true\n", result.stdout)
+    assert.equal(0, result.status)
   end)
 
   it("is freed at the runtime's end, with all that waits for it", function()

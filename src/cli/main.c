@@ -458,6 +458,14 @@ static int run_command(struct command *c) {
   return status;
 }
 
+/* exit(3) would wait for libuv's threads. */
+static void end_blocked(struct command *c, int status) {
+  fprintf(stderr, "%s: a call of the system is still blocked in a thread, and is left behind\n", c->name);
+  terminal_restore_modes();
+  fflush(NULL);
+  _exit(status);
+}
+
 int main(int argc, char **argv) {
   struct command c = {.argc = argc, .argv = argv, .name = argv[0] ? argv[0] : "neap"};
   reserve_standard();
@@ -478,5 +486,6 @@ int main(int argc, char **argv) {
   c.L = neap_state(c.neap);
   int status = run_command(&c);
   neap_free(c.neap);
+  if (runtime_left_blocked()) end_blocked(&c, status);
   return status;
 }

@@ -1,5 +1,6 @@
 #include "core/poll.h"
 
+#include <poll.h>
 #include <time.h>
 
 #include "core/collector.h"
@@ -69,6 +70,21 @@ void poll_wait(struct neap *rt, uint64_t limit_ms) {
   rt->asleep = false;
   uv_timer_stop(rt->uv_timer);
   poll_after(rt);
+}
+
+/* By the loop's descriptor: a timer of libuv would also fire behind callbacks that have taken that long. */
+bool poll_idle(struct neap *rt, int limit_ms) {
+  poll_now(rt);
+  if (rt->ready_head) return false;
+  struct pollfd backend = {.fd = uv_backend_fd(rt->loop), .events = POLLIN};
+  int timer_ms = uv_backend_timeout(rt->loop);
+  bool expects_timer = timer_ms >= 0 && timer_ms < limit_ms;
+  watchdog_note(rt, false);
+  int ready = poll(&backend, 1, expects_timer ? timer_ms : limit_ms);
+  watchdog_note(rt, true);
+  if (ready == 0 && !expects_timer) return true;
+  poll_now(rt);
+  return false;
 }
 
 void poll_soon(struct neap *rt) { rt->polled_steps = runtime_steps(rt) - STEPS_PER_POLL; }

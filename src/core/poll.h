@@ -13,6 +13,9 @@ void poll_now(struct neap *rt);
 /* Blocks until I/O, the first deadline, or [limit_ms]. */
 void poll_wait(struct neap *rt, uint64_t limit_ms);
 
+/* Looks for what is there, then waits for [limit_ms], or less. Returns whether nothing came in all that time. */
+bool poll_idle(struct neap *rt, int limit_ms);
+
 /* What every poll ends with, also one that somebody else made. */
 void poll_after(struct neap *rt);
 

@@ -110,8 +110,7 @@ static bool wait_for_something(struct neap *rt) {
   if (!rt->clock.is_virtual || !deadline) {
     poll_wait(rt, UINT64_MAX);
   } else {
-    if (io) poll_wait(rt, VIRTUAL_IDLE_MS);
-    bool idle = !io || rt->poll_expired; /* I/O that woke nobody may go on */
+    bool idle = !io || poll_idle(rt, VIRTUAL_IDLE_MS); /* I/O that woke nobody may go on */
     if (!rt->ready_head && idle) clock_jump(rt);
   }
   return true;

@@ -1,5 +1,6 @@
 #include "core/runtime.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include "core/ceiling.h"
@@ -13,7 +14,12 @@
 #include "core/task.h"
 #include "core/watchdog.h"
 
-enum { SLOW_NS = 100000000 /* debug mode reports longer steps */ };
+enum {
+  SLOW_NS = 100000000,    /* debug mode reports longer steps */
+  BLOCKED_MOST_MS = 3000, /* calls in libuv's threads are waited for in the end, no longer than this */
+};
+
+static atomic_uint left_blocked;
 
 static const char runtime_key;
 
@@ -98,19 +104,41 @@ static int open_loop(struct neap *rt, uv_loop_t *loop) {
   if (!rt->uv_timer) return UV_ENOMEM;
   rt->uv_timer->data = rt;
   rt->owns_loop = !loop;
-  rt->loop = loop ? loop : &rt->own_loop;
-  int status = rt->owns_loop ? uv_loop_init(rt->loop) : 0;
+  rt->loop = loop ? loop : memory_alloc(rt->memory, sizeof *rt->loop);
+  int status = !rt->loop ? UV_ENOMEM : rt->owns_loop ? uv_loop_init(rt->loop) : 0;
   if (status == 0) status = uv_timer_init(rt->loop, rt->uv_timer);
-  if (status < 0) memory_free(rt->uv_timer);
+  if (status == 0) return 0;
+  if (rt->owns_loop) memory_free(rt->loop);
+  memory_free(rt->uv_timer);
   return status;
 }
 
+/* Runs the loop until it can be closed. Returns whether it could, in time. */
+static bool finish_loop(uv_loop_t *loop) {
+  uint64_t end = uv_hrtime() / 1000000 + BLOCKED_MOST_MS, now;
+  struct pollfd backend = {.fd = uv_backend_fd(loop), .events = POLLIN};
+  for (;;) {
+    uv_run(loop, UV_RUN_NOWAIT);
+    if (uv_loop_close(loop) == 0) return true;
+    now = uv_hrtime() / 1000000;
+    if (now >= end) return false;
+    int timer_ms = uv_backend_timeout(loop);
+    poll(&backend, 1, timer_ms >= 0 && (uint64_t)timer_ms < end - now ? timer_ms : (int)(end - now));
+  }
+}
+
+/* What a call of the system holds up for ever keeps the loop that it will tell. */
 static void close_loop(struct neap *rt) {
   uv_close((uv_handle_t *)rt->uv_timer, on_timer_closed);
   if (!rt->owns_loop) return;
   uv_walk(rt->loop, close_handle, NULL);
-  while (uv_loop_close(rt->loop) == UV_EBUSY) uv_run(rt->loop, UV_RUN_DEFAULT);
+  if (finish_loop(rt->loop))
+    memory_free(rt->loop);
+  else
+    atomic_fetch_add(&left_blocked, 1);
 }
+
+unsigned runtime_left_blocked(void) { return atomic_load(&left_blocked); }
 
 /* The same for all that hangs on the loop. */
 static int open_all(struct neap *rt, uv_loop_t *loop) {

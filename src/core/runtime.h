@@ -51,7 +51,6 @@ struct resource {
 struct neap {
   lua_State *L;
   uv_loop_t *loop;
-  uv_loop_t own_loop;
   bool owns_loop;
   struct neap_port *port;  /* what other threads may touch */
   struct driver *driver;   /* on a loop that is not its own */
@@ -150,6 +149,10 @@ struct neap *runtime_new(lua_State *L, uv_loop_t *loop);
 
 /* Ends every task (cancel, then kill), closes what is open, and frees all. Awaits nothing. */
 void runtime_free(struct neap *rt);
+
+/* How many runtimes of the process have left their loop to calls of the system, in libuv's threads, that had not come
+ * back after some seconds. As long as those do not, the process cannot end by exit(3). */
+unsigned runtime_left_blocked(void);
 
 static inline unsigned runtime_steps(struct neap *rt) {
   return atomic_load_explicit(&rt->steps, memory_order_relaxed);

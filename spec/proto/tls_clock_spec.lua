@@ -1,0 +1,18 @@
+-- Virtual time and handshakes, which take longer than it waits for I/O and wake nobody on the way.
+local certificates = require "spec.support.certificates"
+local neap = require "neap"
+local support = require "spec.support.stream"
+local testing = require "neap.testing"
+
+it("virtual time stands still while bytes come, however long libuv's callbacks take", function()
+  local server_options = { server = true, cert_pem = certificates.text "good.pem", key_pem = certificates.text "key.pem",
+    handshake_timeout = 3 }
+  local client_options = { ca = certificates.text "root.pem", server_hostname = "localhost", handshake_timeout = 3 }
+  testing.virtual_clock()
+  for _ = 1, 30 do
+    local pair <close> = support.pair()
+    local server = neap.create_task(pair.far.start_tls, pair.far, server_options)
+    assert(pair.near:start_tls(client_options))
+    assert(server:await())
+  end
+end)
