@@ -19,8 +19,8 @@ local function periods_gone_by(interval)
   return (core.get_running_loop():time() - interval.start + NANOSECOND) // interval.seconds
 end
 
---- Waits for the next tick. Returns how many periods have gone by.
----@return integer
+--- Waits for the next tick: so many periods have gone by. Who comes late gets the latest one.
+---@return integer tick
 function Interval:wait()
   local tick = self.tick + 1
   core.check_awaiting "interval"
