@@ -173,5 +173,6 @@ end
 local library, directory = ...
 write(directory .. "/neap.md", make_page("neap", read(library .. "/neap.lua")))
 for _, module in ipairs { select(3, ...) } do
-  write(("%s/%s.md"):format(directory, module), make_page("neap." .. module, read(("%s/neap/%s.lua"):format(library, module))))
+  local types = read(("%s/neap/%s.lua"):format(library, module))
+  write(("%s/%s.md"):format(directory, module), make_page("neap." .. module, types))
 end

@@ -47,8 +47,8 @@ local function offered()
     local class, method = name:match "^(%a+)[:.](.*)"
     if class and class ~= "coroutine" and not INTERNAL[class] and not method:find "^__" then found[name] = true end
   end
-  local _ = neap.fs -- is loaded when it is first used
   for name in pairs(neap) do found["neap." .. name] = true end
+  for _, module in ipairs(api.modules) do found["neap." .. module] = neap[module] and true end -- loaded when first used
   for _, name in ipairs { "stdin", "stdout", "stderr" } do found["neap." .. name] = true end -- opened when first used
   return found
 end

@@ -661,20 +661,23 @@ function neap.start_unix_server(handler, path, options) end
 ---@return neap.Server?, neap.OSError?, string? code
 function neap.start_server(handler, host, port, options) end
 
---- A stream for a descriptor of any kind, which it takes over; what is not a file becomes non-blocking, for all who
---- share it. Of 0, 1 and 2 it takes a copy, and leaves them as they are.
----@param fd integer
----@return neap.Stream?, neap.OSError?, string? code
-function neap.open_fd(fd) end
+-- Modules of their own, loaded when they are first used
 
---- Two streams: what is written to the second is read from the first.
----@return neap.Stream?, neap.Stream|neap.OSError, string? code
-function neap.pipe() end
-
--- Files and folders
-
+--- Files and folders.
 ---@type neap.fs
 neap.fs = nil
+
+--- Child processes.
+---@type neap.subprocess
+neap.subprocess = nil
+
+--- Signals of the system.
+---@type neap.signal
+neap.signal = nil
+
+--- What connections over TLS have in common.
+---@type neap.tls
+neap.tls = nil
 
 -- Errors
 

@@ -7,7 +7,7 @@ local core = require "neap.core"
 --- The last line may lack its newline. The end of a file is not for ever: what is written to it later can be read then.
 ---
 --- Two failures have no code, but a kind. A stream that ends before what `readexactly` or `readuntil` asks for gives an
---- IncompleteReadError, whose `partial` is what there was. A line, or separator, that does not come within `limit` bytes
+--- IncompleteReadError, whose `partial` is what there was. A line or separator that does not come within `limit` bytes
 --- gives a LimitOverrunError and takes nothing, so that the next one does the same: close the stream, or take the bytes
 --- with `read_some`.
 ---@class neap.Stream
@@ -18,7 +18,7 @@ local core = require "neap.core"
 ---@field readuntil fun(self, separator: string|string[]): string?, neap.Error?, string? up to a separator, with it
 ---@field read_some fun(self, max: integer?): string?, neap.OSError?, string? what is there, or comes next
 ---@field at_eof fun(self): boolean whether it has ended and all was read
----@field write fun(self, ...: string|number): neap.Stream?, neap.OSError?, string? waits above the high-water mark; there is no `flush`
+---@field write fun(self, ...: string|number): neap.Stream?, neap.OSError?, string? waits above the high-water mark
 ---@field drain fun(self): neap.Stream?, neap.OSError?, string? waits while `write` would
 ---@field set_write_limits fun(self, high: integer?, low: integer?) in bytes (65536, a quarter of `high`)
 ---@field shutdown fun(self): true?, neap.OSError?, string? ends the sending side

@@ -2,7 +2,11 @@
 local claims_about = require "spec.support.stream_conformance"
 local folder = require "spec.support.folder"
 local neap = require "neap"
+local needs = require "spec.support.needs"
+local program = require "spec.support.program"
+local pty = assert(package.loadlib(program.neap:gsub("[^/]*$", "module/neap_probe.so"), "luaopen_neap_pty"))()
 local support = require "spec.support.stream"
+local tls = require "spec.support.tls"
 
 local function conforms(kind)
   describe("a stream over " .. kind.name, function()
@@ -58,10 +62,41 @@ conforms {
 conforms {
   name = "the standard streams of a process",
   pair = function(options)
-    local child = assert(neap.subprocess.exec { "cat", stdin = "pipe", stdout = "pipe", limit = options and options.limit })
+    local limit = options and options.limit
+    local child = assert(neap.subprocess.exec { "cat", stdin = "pipe", stdout = "pipe", limit = limit })
     return ends(child.stdin, child.stdout, function()
       child:kill()
       child:wait()
     end)
   end,
 }
+
+conforms {
+  name = "terminals",
+  pair = function()
+    local near, far = pty.pair()
+    return ends(assert(neap.open_fd(near)), assert(neap.open_fd(far)))
+  end,
+  two_way = true,
+  endless = true,
+}
+
+-- What is below TLS may notice a reset before TLS has said good-bye.
+local tls_codes <const> = { TLS_TRUNCATED = true, TLS_CLOSED = true, EPIPE = true, ECONNRESET = true }
+
+local function conforms_over_tls(name, below)
+  conforms {
+    name = "TLS over " .. name,
+    pair = function(options) return tls.pair(nil, nil, below(options)) end,
+    two_way = true,
+    half_close = true,
+    resets = true,
+    codes = tls_codes,
+  }
+end
+
+if not needs.lacks "openssl" then
+  conforms_over_tls("TCP", support.pair)
+  conforms_over_tls("Unix sockets", support.unix_pair)
+  conforms_over_tls("TLS", function(options) return tls.pair(nil, nil, support.pair(options)) end)
+end

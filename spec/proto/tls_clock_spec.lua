@@ -5,8 +5,9 @@ local support = require "spec.support.stream"
 local testing = require "neap.testing"
 
 it("virtual time stands still while bytes come, however long libuv's callbacks take", function()
-  local server_options = { server = true, cert_pem = certificates.text "good.pem", key_pem = certificates.text "key.pem",
-    handshake_timeout = 3 }
+  local server_options = certificates.server("good", { server = true, handshake_timeout = 3 })
+  server_options.cert, server_options.cert_pem = nil, certificates.text "good.pem"
+  server_options.key, server_options.key_pem = nil, certificates.text "key.pem"
   local client_options = { ca = certificates.text "root.pem", server_hostname = "localhost", handshake_timeout = 3 }
   testing.virtual_clock()
   for _ = 1, 30 do

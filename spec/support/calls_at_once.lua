@@ -361,9 +361,9 @@ end
 calls["Load:__close"] = "only a load of require has one"
 
 methods("Process", function(defer)
-  local process = assert(subprocess.exec { "sleep", "100" })
-  defer(function() process:close() end)
-  return process
+  local child = assert(subprocess.exec { "sleep", "100" })
+  defer(function() child:close() end)
+  return child
 end, { kill = {}, terminate = {}, send_signal = { "SIGTERM" }, __tostring = {}, __index = { "pid" } })
 
 return calls

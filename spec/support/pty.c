@@ -94,8 +94,22 @@ static int l_wait(lua_State *L) {
   return 1;
 }
 
+/* pair(): the descriptors of a terminal's two ends, which pass bytes on as they are; the second is the terminal. */
+static int l_pair(lua_State *L) {
+  struct termios modes;
+  int near = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (near < 0 || grantpt(near) || unlockpt(near)) return luaL_error(L, "there is no terminal");
+  int far = open(ptsname(near), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (far < 0 || tcgetattr(far, &modes)) return luaL_error(L, "there is no terminal");
+  cfmakeraw(&modes);
+  tcsetattr(far, TCSANOW, &modes);
+  lua_pushinteger(L, near);
+  lua_pushinteger(L, far);
+  return 2;
+}
+
 static const luaL_Reg functions[] = {
-    {"start", l_start},         {"read", l_read},   {"write", l_write}, {"resize", l_resize},
+    {"pair", l_pair},           {"start", l_start},         {"read", l_read},   {"write", l_write}, {"resize", l_resize},
     {"is_cooked", l_is_cooked}, {"close", l_close}, {"wait", l_wait},   {NULL, NULL},
 };
 

@@ -6,6 +6,7 @@
 --                        written to `near` is read from `far`. Not there for files.
 --   sent(text, options)  the same, where `text` and then the end were sent to `far`; made of `pair` if it is missing
 --   two_way              what is written to `far` is read from `near`
+--   endless              an end cannot be told: what is claimed of it is claimed both ways
 --   half_close           after near:shutdown() `far` may still write
 --   resets               an end that is aborted with unread bytes is an error for the other one
 --   codes                what such an error may be called
@@ -325,6 +326,29 @@ local function describe_two_ways(kind, it)
   end)
 end
 
+local function describe_pieces(kind, it)
+  it("carries one byte at a time", function()
+    local ends <close> = kind.pair()
+    for byte in TEXT:gmatch "." do
+      assert(ends.near:write(byte))
+      assert.equal(byte, ends.far:read(1))
+    end
+  end)
+
+  it("loses no byte when a read is cancelled at any turn", function()
+    for turns = 0, 12 do
+      local ends <close> = kind.pair()
+      assert(ends.near:write(TEXT))
+      local got
+      local task = neap.create_task(function() got = ends.far:readexactly(#TEXT) end)
+      for _ = 1, turns do neap.sleep(0) end
+      task:cancel()
+      pcall(task.await, task)
+      assert.equal(TEXT, got or ends.far:readexactly(#TEXT))
+    end
+  end)
+end
+
 local function describe_half_closing(kind, it)
   it("may be ended in one direction alone", function()
     local ends <close> = kind.pair()
@@ -355,9 +379,12 @@ return function(kind)
   local claims = {}
   local function it(name, fn) claims[#claims + 1] = { name, fn } end
   kind.sent = kind.sent or sent_by_pair(kind)
-  describe_reading(kind, it)
-  if kind.pair then describe_writing(kind, it) end
+  if not kind.endless then
+    describe_reading(kind, it)
+    if kind.pair then describe_writing(kind, it) end
+  end
   if kind.two_way then describe_two_ways(kind, it) end
+  if kind.endless then describe_pieces(kind, it) end
   if kind.half_close then describe_half_closing(kind, it) end
   if kind.resets then describe_resets(kind, it) end
   return claims
