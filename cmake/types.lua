@@ -36,6 +36,16 @@ local function declared(line, comment, classes, title)
   return nil
 end
 
+--- What a module's file says of it in its first lines.
+local function introduction(file)
+  local lines = {}
+  for line in io.lines(file) do
+    if not line:find "^%-%-%-" or line:find "^%-%-%-@" then break end
+    lines[#lines + 1] = line .. "\n"
+  end
+  return table.concat(lines)
+end
+
 local function extract(file, title)
   local found, classes, comment = {}, {}, ""
   for line in (read(file) .. "\n"):gmatch "(.-)\n" do
@@ -64,8 +74,10 @@ end
 write(directory .. "/neap.lua", table.concat(parts, "\n") .. "\nreturn neap\n")
 
 for _, module in ipairs { select(4, ...) } do
-  local head = ("---@meta neap.%s\n\n---@class neap.%s\nlocal %s = {}\n\n"):format(module, module, module)
-  local found = extract(("%s/%s.lua"):format(sources, module), module)
+  local file = ("%s/%s.lua"):format(sources, module)
+  local head = ("---@meta neap.%s\n\n%s---@class neap.%s\nlocal %s = {}\n\n")
+    :format(module, introduction(file), module, module)
+  local found = extract(file, module)
   local text = head .. table.concat(found, "\n") .. ("\nreturn %s\n"):format(module)
   write(("%s/neap/%s.lua"):format(directory, module), text)
 end

@@ -34,6 +34,7 @@ local FOR_THE_COMMAND <const> = {
   parallel = true, queue_workers = true, sequential = true, sheep = true, sheep_semaphore = true, shell = true,
   store = true, tail = true, thread_daemon = true, threadsafe = true, threadsafe_tasks = true, tls_client = true,
   udp_echo = true,
+  chat = true, forward = true,
 }
 
 local function assert_prints(expected, result)

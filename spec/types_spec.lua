@@ -49,6 +49,7 @@ local function offered()
   end
   local _ = neap.fs -- is loaded when it is first used
   for name in pairs(neap) do found["neap." .. name] = true end
+  for _, name in ipairs { "stdin", "stdout", "stderr" } do found["neap." .. name] = true end -- opened when first used
   return found
 end
 

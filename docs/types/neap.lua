@@ -604,7 +604,7 @@ function neap.set_event_loop(loop) end
 -- Network
 
 --- Connects over TCP. The addresses of the host race as RFC 8305 says: both families in turn, each with a head start;
---- the first that answers is taken.
+--- the first that answers is taken. Nothing but the system limits the time: `neap.timeout` and `neap.wait_for` do.
 ---@param host string
 ---@param port integer
 ---@param options neap.ConnectionOptions?
@@ -624,6 +624,17 @@ function neap.open_unix_connection(path, options) end
 ---@return neap.Stream?, neap.OSError?, string? code
 function neap.open_fd(fd) end
 
+--- The standard streams, opened when they are first used, in a task. `neap.stdin` can be waited for while other tasks
+--- run, which `io.read` keeps from it. What `print` and `io.write` have buffered comes when they are flushed.
+---@type neap.Stream
+neap.stdin = nil
+
+---@type neap.Stream
+neap.stdout = nil
+
+---@type neap.Stream
+neap.stderr = nil
+
 --- Two streams: what is written to the second is read from the first.
 ---@param options { limit: integer? }? bytes of a line (65536)
 ---@return neap.Stream? reader or nil, err, code
@@ -641,7 +652,8 @@ function neap.start_unix_server(handler, path, options) end
 
 --- Listens on a port, 0 being a free one, and runs `handler(stream, server)` as a task for each connection. Its
 --- stream is closed when it ends; its error goes to the exception handler. Without a host it listens on every
---- address of the machine, with a list of hosts on all of theirs. The server is a `<close>` value.
+--- address of the machine, with a list of hosts on all of theirs. The server is a `<close>` value; until it is closed
+--- the program goes on.
 ---@param handler neap.Handler
 ---@param host string|string[]? nil also where the option `fd` has the socket
 ---@param port integer?

@@ -1,6 +1,8 @@
 --- Datagrams over UDP. Sockets are written in C (src/io/datagram.c); this is what they offer.
 local core = require "neap.core"
 
+local M = {}
+
 --- What the outside does is returned as `nil, err, code`, and breaks nothing: a peer that is not there ("ECONNREFUSED")
 --- may be there later. One task at a time may receive. A `<close>` value.
 ---@class neap.DatagramSocket
@@ -31,6 +33,6 @@ local core = require "neap.core"
 
 --- Opens a UDP socket at an address of its own: without a host at all of this machine, without a port at a free one.
 ---@type fun(host: string?, port: integer?, opts: neap.DatagramOptions?): neap.DatagramSocket?, neap.OSError?, string?
-local open_datagram_socket = core.open_datagram_socket
+M.open_datagram_socket = core.open_datagram_socket
 
-return { open_datagram_socket = open_datagram_socket }
+return M

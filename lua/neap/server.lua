@@ -281,6 +281,7 @@ end
 ---@field nodelay boolean? send small writes at once (true)
 ---@field reuse_port boolean? several servers, in threads or processes, share the port: the kernel spreads connections
 ---@field start_serving boolean? begin to accept now (true)
+---@field tls neap.TLSContext|neap.TLSOptions? TLS with each connection, before the handler is called
 
 ---@class neap.UnixServerOptions
 ---@field backlog integer? how many connections may wait in the kernel (128)
@@ -290,6 +291,7 @@ end
 ---@field max_connections integer? how many handlers may run at once; further connections wait in the kernel
 ---@field mode integer? permissions of the socket's file, for example tonumber("660", 8)
 ---@field start_serving boolean? begin to accept now (true)
+---@field tls neap.TLSContext|neap.TLSOptions? TLS with each connection, before the handler is called
 
 local start_server, start_unix_server = core.start_server_with(make)
 

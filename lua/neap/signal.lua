@@ -1,4 +1,11 @@
---- Signals of the process. Written in C (src/io/signal.c); this is what it offers.
+--- Signals of the process. A signal that somebody here hears does not do what it does by itself: while a task waits for
+--- SIGINT, Ctrl-C does not cancel the program.
+---
+--- ```lua
+--- neap.signal.wait("SIGINT", "SIGTERM")
+--- server:close(5)                          -- its handlers may go on for five seconds
+--- ```
+-- Written in C (src/io/signal.c); this is what it offers.
 local core = require "neap.core"
 
 --- A signal: "SIGHUP", "SIGINT", "SIGRTMIN+1", or its number.

@@ -1,4 +1,17 @@
---- Child processes. They are started and signalled in C (src/io/process.c); what is as good in Lua is here.
+--- Child processes. `run` is for one that is to end by itself, and gives what it has written; `exec` is for one to talk
+--- with, or to watch.
+---
+--- ```lua
+--- local result = assert(neap.subprocess.run{"git", "status", check = true, timeout = 10})
+--- print(result.stdout)
+---
+--- local process <close> = assert(neap.subprocess.exec{"tail", "-F", "log", stdout = "pipe"})
+--- for line in process.stdout:lines() do print(line) end
+--- ```
+---
+--- A process of a group of its own (`group`, `detached`) hears no Ctrl-C of the terminal; the end of the block ends it. It
+--- goes on if neap is killed, or ended at once by a second Ctrl-C.
+-- They are started and signalled in C (src/io/process.c); what is as good in Lua is here.
 local core = require "neap.core"
 local check = require "neap.check"
 local TaskGroup <const> = require("neap").TaskGroup

@@ -1,5 +1,16 @@
---- TLS. Connections: `neap.open_connection(host, port, { tls = true })`, `stream:start_tls(options)`; servers:
---- `neap.start_server(handler, host, port, { tls = context })`. OpenSSL 3 is loaded when this is first used.
+--- TLS. The option `tls` of `neap.open_connection` and `neap.start_server` takes a table of options (neap.TLSOptions), a
+--- context, or, for a client, `true`. `stream:start_tls` goes on over TLS where a connection began without.
+---
+--- ```lua
+--- -- openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=localhost
+--- local server <close> = assert(neap.start_server(handler, "127.0.0.1", 7000, {
+---   tls = { cert = "cert.pem", key = "key.pem" },
+--- }))
+---
+--- local stream <close> = assert(neap.open_connection("localhost", 7000, { tls = { ca_file = "cert.pem" } }))
+--- ```
+---
+--- OpenSSL 3 is loaded when this is first used.
 ---
 --- What fails has one of these codes:
 ---

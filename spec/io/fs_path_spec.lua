@@ -277,6 +277,17 @@ describe("neap.fs", function()
     end
   end)
 
+  it("utime sets a time as it was given, and as stat tells it", function()
+    fs.write_file(path "a", "")
+    local now = fs.stat(path "a").mtime
+    for _, time in ipairs { now, 1700000000.001, 1700000000.003, -1.5, -0.001, 0.9999999999999 } do
+      assert.is_true(fs.utime(path "a", time, time))
+      assert.near(time, fs.stat(path "a").mtime, 1e-9)
+    end
+    assert.is_true(fs.utime(path "a", now, now))
+    assert.equal(now, fs.stat(path "a").mtime)
+  end)
+
   it("utime sets the times", function()
     fs.write_file(path "a", "")
     assert.is_true(fs.utime(path "a", 1000.5, 2000000000.25))

@@ -1,5 +1,6 @@
 /* What is done to names: making, moving, linking, and what stands beside a name. */
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <math.h>
@@ -10,6 +11,8 @@
 
 #include "io/fs.h"
 #include "io/io.h"
+
+enum { NS_PER_S = 1000000000 };
 
 /* --- access --- */
 
@@ -176,8 +179,17 @@ static int l_realpath(lua_State *L) { return await_path(L, &realpath_kind); }
 
 static int run_chmod(struct fs_call *call) { return uv_fs_chmod(NULL, &call->fs, call->path, call->mode, NULL); }
 
+static struct timespec to_timespec(double time) {
+  double seconds = floor(time);
+  long ns = lround((time - seconds) * NS_PER_S);
+  if (ns == NS_PER_S) return (struct timespec){.tv_sec = (time_t)seconds + 1};
+  return (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = ns};
+}
+
+/* uv_fs_utime cuts off what is below a microsecond, so that a time that fs.stat gave would come back as another. */
 static int run_utime(struct fs_call *call) {
-  return uv_fs_utime(NULL, &call->fs, call->path, call->atime, call->mtime, NULL);
+  struct timespec times[] = {to_timespec(call->atime), to_timespec(call->mtime)};
+  return utimensat(AT_FDCWD, call->path, times, 0) ? uv_translate_sys_error(errno) : 0;
 }
 
 static const struct fs_kind chmod_kind = {.op = FS_OP("fs.chmod"), .paths = 1, .run = run_chmod};
@@ -189,7 +201,7 @@ static int l_chmod(lua_State *L) {
   return fs_await(L, &chmod_kind, &a);
 }
 
-/* What libuv can make a struct timespec of. */
+/* What a struct timespec can be made of. */
 static double check_time(lua_State *L, int index) {
   double seconds = luaL_checknumber(L, index);
   luaL_argcheck(L, isfinite(seconds) && fabs(seconds) < 0x1p53, index, "the time is out of range");
