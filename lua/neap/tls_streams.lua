@@ -30,10 +30,15 @@ local function check(call, tls)
   end
 end
 
-local function secured(stream, call, done, ...)
-  if done then return ... end
-  stream:abort()
-  raise(call, (...))
+--- Closes the stream at the end of a block, unless that is taken back: a task may be killed in the handshake.
+local Guard = { __close = function(guard)
+  if guard.stream then guard.stream:abort() end
+end }
+
+local function secured(guard, call, done, ...)
+  if not done then raise(call, (...)) end
+  guard.stream = nil
+  return ...
 end
 
 --- open_connection with the option `tls`.
@@ -44,8 +49,9 @@ function M.open_connection(host, port, options)
   if tls.server_hostname == nil then tls.server_hostname = host end
   local stream, err, code = core.open_connection(host, port, plain)
   if not stream then return nil, err, code end
+  local guard <close> = setmetatable({ stream = stream }, Guard)
   local target <const> = (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, port)
-  return secured(stream, "open_connection", pcall(core.start_tls, stream, tls, "open_connection", target))
+  return secured(guard, "open_connection", pcall(core.start_tls, stream, tls, "open_connection", target))
 end
 
 --- What each connection of a server begins with.
