@@ -287,11 +287,11 @@ function Semaphore:locked() end
 local Queue = {}
 
 --- Adds an item; waits while it is full. Raises QueueShutDown. Cancelled, it has added nothing.
----@param item any not nil
+---@param item any also nil
 function Queue:put(item) end
 
 --- Adds an item, or raises QueueFull.
----@param item any not nil
+---@param item any also nil
 function Queue:put_nowait(item) end
 
 --- Takes the next item; waits while there is none. Raises QueueShutDown once it was shut down and is empty.
