@@ -19,13 +19,8 @@ local function periods_gone_by(interval)
   return (core.get_running_loop():time() - interval.start + NANOSECOND) // interval.seconds
 end
 
-<<<<<<< HEAD
---- Waits for the next tick. Returns how many periods have gone by.
----@return integer
-=======
 --- Waits for the next tick: so many periods have gone by. Who comes late gets the latest one.
----@return integer tick
->>>>>>> 0eaf8c881da72a086dd394562074dbd1479e236f
+---@return integer
 function Interval:wait()
   local tick = self.tick + 1
   core.check_awaiting "interval"
