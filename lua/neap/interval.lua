@@ -20,7 +20,7 @@ local function periods_gone_by(interval)
 end
 
 --- Waits for the next tick: so many periods have gone by. Who comes late gets the latest one.
----@return integer
+---@return integer tick
 function Interval:wait()
   local tick = self.tick + 1
   core.check_awaiting "interval"
