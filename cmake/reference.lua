@@ -108,6 +108,7 @@ function Page:add_class(block)
   local name, parent = tags(block, "class")[1]:match "^([%w_.]+):? ?(.*)$"
   if name == self.class then
     self:add_text(block)
+    self:add_fields(tags(block, "field"))
     return
   end
   self:add("### %s%s\n", name, parent ~= "" and " (a " .. parent .. ")" or "")

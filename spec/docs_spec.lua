@@ -239,4 +239,10 @@ describe("the reference", function()
       assert(read(made .. page) == read("docs/reference/" .. page), page .. " is not up to date: ./dev docs")
     end
   end)
+
+  it("says of each module what it is for", function()
+    for _, module in ipairs { "neap", table.unpack(api.modules) } do
+      assert.matches("^# [%l.]+\n\n%u", read("docs/reference/" .. module .. ".md"))
+    end
+  end)
 end)

@@ -2,9 +2,11 @@
 -- luacheck: ignore
 -- What of neap is written in C; when it is installed, that of lua/neap is added.
 
+--- All that `require "neap"` gives, but for its modules, which have pages of their own: `neap.fs`, `neap.subprocess`,
+--- `neap.signal`, `neap.tls`, and `require "neap.testing"`. How it fits together is told by `docs/model.md`.
 ---@class neap
----@field stdin neap.Stream opened when it is first used, like the next two
----@field stdout neap.Stream what `print` writes to; `io` has a buffer of its own
+---@field stdin neap.Stream opened when it is first used, like the next two; unlike `io.read` it lets others run
+---@field stdout neap.Stream what `print` writes to; `io` has a buffer of its own, which comes when it is flushed
 ---@field stderr neap.Stream
 local neap = {}
 
@@ -285,11 +287,11 @@ function Semaphore:locked() end
 local Queue = {}
 
 --- Adds an item; waits while it is full. Raises QueueShutDown. Cancelled, it has added nothing.
----@param item any not nil
+---@param item any also nil
 function Queue:put(item) end
 
 --- Adds an item, or raises QueueFull.
----@param item any not nil
+---@param item any also nil
 function Queue:put_nowait(item) end
 
 --- Takes the next item; waits while there is none. Raises QueueShutDown once it was shut down and is empty.
@@ -623,17 +625,6 @@ function neap.open_unix_connection(path, options) end
 ---@param fd integer
 ---@return neap.Stream?, neap.OSError?, string? code
 function neap.open_fd(fd) end
-
---- The standard streams, opened when they are first used, in a task. `neap.stdin` can be waited for while other tasks
---- run, which `io.read` keeps from it. What `print` and `io.write` have buffered comes when they are flushed.
----@type neap.Stream
-neap.stdin = nil
-
----@type neap.Stream
-neap.stdout = nil
-
----@type neap.Stream
-neap.stderr = nil
 
 --- Two streams: what is written to the second is read from the first.
 ---@param options { limit: integer? }? bytes of a line (65536)

@@ -6,10 +6,10 @@ local core = require "neap.core"
 ---
 --- The last line may lack its newline. The end of a file is not for ever: what is written to it later can be read then.
 ---
---- Two failures have no code, but a kind. A stream that ends before what `readexactly` or `readuntil` asks for gives an
---- IncompleteReadError, whose `partial` is what there was. A line or separator that does not come within `limit` bytes
---- gives a LimitOverrunError and takes nothing, so that the next one does the same: close the stream, or take the bytes
---- with `read_some`.
+--- Two failures have no code, but a kind. A stream that ends before what `readexactly` or `readuntil` asks for gives
+--- an IncompleteReadError, whose `partial` is what there was. A line, or separator, that does not come within `limit`
+--- bytes gives a LimitOverrunError and takes nothing, so that the next call does the same: close the stream, or take
+--- the bytes with `read_some`.
 ---@class neap.Stream
 ---@field read fun(self, ...: string|integer): ... "l" (the default), "L", "n", "a", or a count of bytes
 ---@field lines fun(self, ...: string|integer): fun(): ... raises what fails, and leaves the stream open
@@ -19,7 +19,7 @@ local core = require "neap.core"
 ---@field read_some fun(self, max: integer?): string?, neap.OSError?, string? what is there, or comes next
 ---@field at_eof fun(self): boolean whether it has ended and all was read
 ---@field write fun(self, ...: string|number): neap.Stream?, neap.OSError?, string? waits above the high-water mark
----@field drain fun(self): neap.Stream?, neap.OSError?, string? waits while `write` would
+---@field drain fun(self): neap.Stream?, neap.OSError?, string? waits while `write` would; there is no `flush`
 ---@field set_write_limits fun(self, high: integer?, low: integer?) in bytes (65536, a quarter of `high`)
 ---@field shutdown fun(self): true?, neap.OSError?, string? ends the sending side
 ---@field close fun(self): true sends what was written, then closes; waits for nothing; a task that reads gets nil

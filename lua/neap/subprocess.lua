@@ -9,8 +9,8 @@
 --- for line in process.stdout:lines() do print(line) end
 --- ```
 ---
---- A process of a group of its own (`group`, `detached`) hears no Ctrl-C of the terminal; its block's end ends it. It
---- goes on if neap is killed, or ended at once by a second Ctrl-C.
+--- A process of a group of its own (`group`, `detached`) hears no Ctrl-C of the terminal; the end of the block ends it.
+--- It goes on if neap is killed, or ended at once by a second Ctrl-C.
 -- They are started and signalled in C (src/io/process.c); what is as good in Lua is here.
 local core = require "neap.core"
 local check = require "neap.check"
