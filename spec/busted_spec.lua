@@ -106,6 +106,18 @@ setup(function() neap.create_task(neap.sleep, 3600):set_name "the tenant" end)
 it("passes", function() neap.sleep(0) end)
 ]]
 
+FILES["group_spec.lua"] = [[
+local neap = require "neap"
+local function fail_in_group(fn)
+  local group <close> = neap.TaskGroup()
+  group:create_task(neap.sleep, 3600)
+  neap.sleep(0)
+  fn()
+end
+it("fails", function() fail_in_group(function() assert.equal("tide", "neap") end) end)
+it("raises", function() fail_in_group(function() error "a wolf" end) end)
+]]
+
 FILES["memory_spec.lua"] = [[
 it("keeps much", function() kept = {} for i = 1, 60000 do kept[i] = {} end end)
 it("was deep", function()
@@ -274,6 +286,7 @@ local CASES <const> = {
   leaks = { "leaks_spec.lua" },
   ["leaks of a file"] = { "file_leaks_spec.lua" },
   memory = { "memory_spec.lua" },
+  group = { "group_spec.lua" },
   hangs = { "hangs_spec.lua", env = { "NEAP_TEST_LIMIT=0.2" } },
   swallows = { "swallows_spec.lua", env = { "NEAP_TEST_LIMIT=0.2" } },
   seed = { "seed_spec.lua" },
@@ -387,6 +400,11 @@ describe("neap test and stock busted", function()
     local result = assert_ends(1, "2, 0, 1, 0", "memory")
     assert.matches("memory_spec.lua:1: the spec left behind: %d+ bytes of memory", result.stdout)
     assert.not_matches("memory_spec.lua:2: the spec left behind", result.stdout)
+  end)
+
+  it("tell <close> variables of the error: an open group cancels its tasks", function()
+    local result = assert_ends(1, "0, 1, 1, 0", "group")
+    assert_says(result, "Expected objects to be equal", "group_spec.lua:9: a wolf")
   end)
 
   it("end a spec at the time limit, and run its hooks", function()

@@ -274,8 +274,20 @@ local function subscribe_first(channel, fn)
   busted.subscribe(channel, fn, { priority = 1 })
 end
 
+--- busted's message handlers return nothing, which tells <close> variables that there was no error: a task group
+--- would wait for its tasks and not cancel them.
+local function keep_errors(fn)
+  local i = 1
+  while debug.getupvalue(fn, i) ~= "_ENV" do i = i + 1 end
+  local _, globals = debug.getupvalue(fn, i)
+  local function keeping_xpcall(body, handler, ...) return xpcall(body, core.keeping(handler), ...) end
+  local env = setmetatable({ xpcall = keeping_xpcall }, { __index = globals, __newindex = globals })
+  debug.upvaluejoin(fn, i, function() return env end, 1)
+end
+
 local function install(found)
   busted, safe = found, found.safe
+  keep_errors(safe)
   busted.safe = safe_in_tasks
   blamed = core.reported()
   subscribe_first({ "error" }, on_error)

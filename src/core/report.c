@@ -273,7 +273,24 @@ static int l_reported(lua_State *L) {
   return 1;
 }
 
+static int call_and_keep(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 0);
+  return 1;
+}
+
+/* keeping(handler): a message handler that calls this one and leaves the error as it is: what a handler returns is what
+ * <close> variables are told, and nil means that there was no error. */
+static int l_keeping(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushcclosure(L, call_and_keep, 1);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
+    {"keeping", l_keeping},
     {"reported", l_reported},
     {"default_exception_handler", l_default_exception_handler},
     {NULL, NULL},
