@@ -8,7 +8,7 @@ local testing = require "neap.testing"
 local chaos = {}
 
 local TASKS <const>, STEPS <const>, TURNS <const> = 8, 12, 25
-local SETTLE_S <const> = 5
+local KILL_S <const>, SETTLE_S <const> = 1.5, 5
 
 -- Among a program's objects, so that there is one.
 local NOTHING <const> = setmetatable({}, {})
@@ -185,7 +185,7 @@ local makers <const> = {
     world:keep(tcp)
     tcp:settimeout(10)
     tcp:connect("127.0.0.1", port_of(world))
-    tcp:setkeepalive(world.chance:of { 0, 1, 1000 })
+    tcp:setkeepalive(world.chance:of { 1, 10, 1000 })
   end,
 }
 
@@ -344,15 +344,22 @@ local function remaining(before, older)
   return told
 end
 
+local function kill_others(older)
+  for _, task in ipairs(neap.all_tasks()) do
+    if not older[task] then task:kill() end
+  end
+end
+
 local function settle(before, older)
   local loop <const> = neap.get_running_loop()
-  local till = loop:time() + SETTLE_S
+  local start <const> = loop:time()
   local left
   repeat
+    if loop:time() > start + KILL_S then kill_others(older) end -- a handler that waits for the end of its server
     collectgarbage()
     neap.sleep(0.001)
     left = remaining(before, older)
-  until not left or loop:time() > till
+  until not left or loop:time() > start + SETTLE_S
   return left
 end
 
