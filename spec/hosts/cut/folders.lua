@@ -36,7 +36,7 @@ forever(function() second:next() end)
 forever(function() pcall(neap.wait_for, third.next, 0.0001, third) end)
 forever(function() fs.watch(folder) end)
 forever(function()
-  local path = fs.mkdtemp "/tmp/neap-cut-"
-  fs.remove(path)
+  fs.mkdir "/tmp/neap-cut-folder"
+  fs.remove "/tmp/neap-cut-folder"
 end)
 neap.sleep(60)
