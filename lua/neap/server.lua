@@ -75,6 +75,7 @@ local function accept_all(server, listener)
     if stream then
       starved = false
       wait_for_room(server) -- another listener may have taken it
+      if server.closing then return stream:abort() end
       local handled, failure = pcall(handle, server, stream)
       if not handled then
         stream:abort()

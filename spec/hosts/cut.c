@@ -7,6 +7,7 @@
 #include <lualib.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -454,6 +455,7 @@ int main(int argc, char **argv) {
   if (argc < 2) return EXIT_FAILURE;
   int cuts = 0, step = argc > 2 ? atoi(argv[2]) : 1;
   setvbuf(stdout, NULL, _IOLBF, 0);
+  signal(SIGPIPE, SIG_IGN);
   counting_take_libuv();
   play(argv[1], &modes[0], TURNS); /* what libuv makes once for the process */
   for (int mode = 0; mode < MODES; mode++)

@@ -161,6 +161,30 @@ describe("a process that nobody holds", function()
   end)
 end)
 
+-- A script can call __gc by itself; a state that is closed does so while tasks wait.
+describe("a process that was collected while tasks wait for it", function()
+  it("is let go behind the last of them", function()
+    local process = assert(shell { "exit 7" })
+    local waiting = {}
+    for i = 1, 3 do waiting[i] = stream.start_waiting("wait", process.wait, process) end
+    getmetatable(process).__gc(process)
+    assert.same({ 7, 7, 7, n = 3 }, neap.gather(waiting))
+    assert.error_matches(function() process:wait() end, "the process was collected")
+  end)
+
+  it("has ended, and nobody has heard it yet", function()
+    local process = assert(exec { "true" })
+    local waiting = stream.start_waiting("wait", process.wait, process)
+    local first = neap.create_task(function() -- is told first
+      process:wait()
+      getmetatable(process).__gc(process)
+    end)
+    local last = stream.start_waiting("wait", process.wait, process)
+    assert.same({ 0, 0 }, { waiting:await(), last:await() })
+    first:await()
+  end)
+end)
+
 describe("the end of the program", function()
   it("ends its children, and waits for them", function()
     local result = run "kept = { sleeper(), sleeper { stdin = 'pipe', stdout = 'pipe' } }"

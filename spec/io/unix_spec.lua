@@ -234,6 +234,27 @@ describe("a server", function()
     assert.equal(3, most)
   end)
 
+  it("drops a connection that was accepted, and had no room, when it is closed", function()
+    local handlers = 0
+    local server = assert(neap.start_server(function()
+      handlers = handlers + 1
+      neap.sleep(20)
+    end, { "127.0.0.1", "127.0.0.2" }, 0, { max_connections = 1 }))
+    local streams = neap.gather { -- both are accepted before one is handled
+      function() return assert(neap.open_connection("127.0.0.1", server.port)) end,
+      function() return assert(neap.open_connection("127.0.0.2", server.port)) end,
+    }
+    support.settle(function() return handlers == 1 end)
+    neap.sleep(0.01)
+    server:close()
+    server:wait_closed()
+    assert.equal(1, handlers)
+    for _, stream in ipairs(streams) do
+      assert.is_nil((stream:read_some()))
+      stream:close()
+    end
+  end)
+
   it("tells its handlers that it is closed; they have the grace time to end", function()
     local ended = {}
     local server = assert(neap.start_server(function(stream, server)

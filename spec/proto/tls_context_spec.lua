@@ -1,6 +1,7 @@
 -- Contexts: what they are made of, and what is wrong with that.
 local certificates = require "spec.support.certificates"
 local neap = require "neap"
+local program = require "spec.support.program"
 local support = require "spec.support.stream"
 local tls = require "spec.support.tls"
 
@@ -12,6 +13,21 @@ local function write(bytes)
   out:write(bytes)
   return path
 end
+
+describe("OpenSSL", function()
+  it("that could not be loaded for want of descriptors is loaded later", function()
+    local result = program.run { "sh", "-c", 'ulimit -n 30; exec "$0" -e "$1"', program.neap, [[
+      local neap = require "neap"
+      local tls, hogs = neap.tls, {}
+      repeat hogs[#hogs + 1] = io.open "/dev/null" until not io.open "/dev/null"
+      print(select(2, pcall(tls.context)))
+      hogs = nil
+      collectgarbage()
+      print(tls.context())]] }
+    assert.equal("", result.stderr)
+    assert.matches("OpenSSL 3 cannot be loaded: .*\nneap.TLSContext: ", result.stdout)
+  end)
+end)
 
 describe("a context", function()
   it("is made of files or of text", function()

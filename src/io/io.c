@@ -35,14 +35,19 @@ struct slab *io_slab(lua_State *L) {
   return slab;
 }
 
+/* A state that is closed collects this before the runtime, whose connections may receive to its end. */
 static int l_free_slab(lua_State *L) {
-  slab_free(lua_touserdata(L, 1));
+  struct slab *slab = lua_touserdata(L, 1);
+  runtime_free(slab->rt);
+  slab_free(slab);
   return 0;
 }
 
 static void make_slab(lua_State *L, struct neap *rt) {
-  struct slab *slab = lua_newuserdatauv(L, sizeof *slab, 0);
+  struct slab *slab = lua_newuserdatauv(L, sizeof *slab, 1);
   slab_init(slab, rt);
+  runtime_push(L);
+  lua_setiuservalue(L, -2, 1);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, l_free_slab);
   lua_setfield(L, -2, "__gc");

@@ -25,7 +25,8 @@ enum { PROCESS_FIELDS = 1, PROCESS_PLACE, PROCESS_USER_VALUES = 2 };
 struct process {
   struct neap *rt;
   struct child *child; /* NULL before it is started, and once it was let go */
-  struct list waiters; /* struct wait_op */
+  struct list waiters; /* struct wait_op, until it has ended */
+  unsigned waits;      /* as many of those as were not dropped */
   double grace;
   bool collected;      /* the child is let go when nobody waits for it any more */
 };
@@ -64,7 +65,7 @@ struct wait_op {
 };
 
 static void let_go(struct process *p) {
-  if (!p->collected || !p->child || !list_empty(&p->waiters)) return;
+  if (!p->collected || !p->child || p->waits > 0) return;
   child_release(p->child);
   p->child = NULL;
 }
@@ -88,7 +89,7 @@ static void drop_wait(struct neap *rt, struct op *op) {
   struct process *p = ((struct wait_op *)op)->process;
   (void)rt;
   list_remove(&((struct wait_op *)op)->link);
-  if (p->child && list_empty(&p->waiters)) child_hold(p->child, false);
+  if (--p->waits == 0) child_hold(p->child, false);
   let_go(p);
 }
 
@@ -112,6 +113,7 @@ static int l_wait(lua_State *L) {
   }
   struct wait_op *op = op_begin(L, &wait_kind);
   op->process = p;
+  p->waits++;
   child_hold(p->child, true);
   list_append(&p->waiters, &op->link);
   return op_await(L, &op->op, 0);

@@ -277,7 +277,7 @@ static void call_later(struct hearer *hearer, unsigned count) {
 
 static void run_handler(struct neap *rt, struct post *post) {
   struct handler *handler = container_of(post, struct handler, post);
-  if (handler->count == 0) return; /* it was removed */
+  if (!rt || handler->count == 0) return; /* the runtime is being freed; it was removed */
   handler->count--;
   handle_call(rt, handler->handle);
   queue_call(rt, handler);

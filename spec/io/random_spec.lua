@@ -1,0 +1,42 @@
+-- Random programs over all that is of the outside: see spec/support/chaos.lua. NEAP_SEEDS=n plays n of them,
+-- NEAP_SEED=n the one of that seed.
+local certificates = require "spec.support.certificates"
+local chaos = require "spec.support.chaos"
+local descriptor = require "spec.support.descriptor"
+local neap = require "neap"
+
+local only <const> = tonumber(os.getenv "NEAP_SEED")
+local seeds <const> = tonumber(os.getenv "NEAP_SEEDS") or 20
+local verbose <const> = os.getenv "NEAP_VERBOSE"
+
+local function pid()
+  local stat <close> = assert(io.open "/proc/self/stat")
+  return stat:read "n"
+end
+
+describe("a random program", function()
+  local options
+
+  setup(function()
+    options = {
+      tls = assert(neap.tls.context(certificates.server "good")),
+      ca = certificates.file "root.pem",
+      pid = pid(),
+    }
+  end)
+
+  after_each(function()
+    neap.get_running_loop():set_exception_handler(nil)
+  end)
+
+  for seed = only or tonumber(os.getenv "NEAP_FIRST") or 1, only or seeds do
+    it("leaves nothing: seed " .. seed, function()
+      local fifo <close> = descriptor.fifo()
+      options.fd = fifo.fd
+      local guard <close> = assert(neap.signal.listen("SIGUSR1", "SIGUSR2", "SIGPIPE"))
+      neap.get_running_loop():set_exception_handler(function() end)
+      if verbose then print("seed", seed) end
+      assert.is_nil(chaos.play(seed, options))
+    end)
+  end
+end)
