@@ -332,6 +332,23 @@ describe("add_signal_handler", function()
     assert.same({ "wolf", "wolf" }, reported)
   end)
 
+  it("is quiet once its handle was cancelled", function()
+    local calls, before = 0, loop:get_exception_handler()
+    loop:set_exception_handler(function(_, context) context.handle:cancel() end)
+    loop:add_signal_handler("SIGUSR1", function()
+      calls = calls + 1
+      error "once"
+    end)
+    for _ = 1, 2 do
+      send "SIGUSR1"
+      settle()
+      collectgarbage()
+    end
+    loop:set_exception_handler(before)
+    assert.equal(1, calls)
+    assert.is_true(loop:remove_signal_handler "SIGUSR1")
+  end)
+
   it("runs it in the context where it was added", function()
     local variable, seen = neap.ContextVar("variable"), nil
     neap.copy_context():run(function()

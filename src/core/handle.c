@@ -69,6 +69,11 @@ static void let_go(lua_State *L, struct neap *rt, struct handle *handle) {
   handle->slot = 0;
 }
 
+void handle_repeat(lua_State *L, struct neap *rt, struct handle *handle) {
+  handle_anchor(L, rt, handle);
+  handle->repeats = true;
+}
+
 void handle_call_soon(lua_State *L, struct neap *rt, struct handle *handle) {
   handle_anchor(L, rt, handle);
   runtime_make_ready(rt, &handle->runnable);
@@ -94,6 +99,16 @@ void handle_cancel(lua_State *L, struct neap *rt, struct handle *handle, int ind
     lua_setiuservalue(L, index, i);
   }
   if (!handle->runnable.queued) let_go(L, rt, handle);
+}
+
+static void queue_again(struct neap *rt, struct handle *handle) {
+  if (handle->state == HANDLE_PENDING && handle->calls > 0 && !handle->runnable.queued)
+    runtime_make_ready(rt, &handle->runnable);
+}
+
+void handle_call_again(struct neap *rt, struct handle *handle, unsigned times) {
+  handle->calls += times;
+  queue_again(rt, handle);
 }
 
 void handle_retire(lua_State *L, struct neap *rt, struct handle *handle) {
@@ -151,21 +166,28 @@ static void call_top(struct neap *rt, bool has_contexts) {
   if (has_contexts) context_set(L, rt);
 }
 
-void handle_call(struct neap *rt, struct handle *handle) {
-  anchor_push(rt->L, rt, handle->slot);
+static void run_again(struct neap *rt, struct handle *handle) {
+  lua_State *L = rt->L;
+  handle->calls--;
+  anchor_push(L, rt, handle->slot);
+  lua_pushvalue(L, -1);
   call_top(rt, rt->has_contexts);
+  queue_again(rt, handle);
+  lua_pop(L, 1);
 }
 
 void handle_run(struct neap *rt, struct handle *handle) {
   lua_State *L = rt->L;
   if (handle->state == HANDLE_CANCELLED) {
     let_go(L, rt, handle);
-    return;
+  } else if (handle->repeats) {
+    run_again(rt, handle);
+  } else {
+    handle->state = HANDLE_CALLED;
+    anchor_push(L, rt, handle->slot);
+    let_go(L, rt, handle);
+    call_top(rt, rt->has_contexts);
   }
-  if (!handle->repeats) handle->state = HANDLE_CALLED;
-  anchor_push(L, rt, handle->slot);
-  let_go(L, rt, handle);
-  call_top(rt, rt->has_contexts);
 }
 
 static struct handle *check_handle(lua_State *L) {

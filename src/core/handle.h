@@ -23,7 +23,8 @@ struct handle {
   uint8_t state;
   bool has_context;
   bool has_place;
-  bool repeats; /* called again and again: it stays pending, and anchored, until it is retired */
+  bool repeats;   /* called again and again: it stays anchored until it is retired */
+  unsigned calls; /* of one that repeats: that are due, one of them in a turn */
 };
 
 void handle_open(lua_State *L, struct neap *rt);
@@ -36,13 +37,17 @@ void handle_check_function(lua_State *L, int index);
 
 /* These take the handle on top of the stack, which they leave there. */
 void handle_anchor(lua_State *L, struct neap *rt, struct handle *handle);
+void handle_repeat(lua_State *L, struct neap *rt, struct handle *handle);
 void handle_call_soon(lua_State *L, struct neap *rt, struct handle *handle);
 void handle_call_at(lua_State *L, struct neap *rt, struct handle *handle, int64_t deadline);
 
 /* Takes the handle at [index] from where it waits, and lets go of function and arguments at once. */
 void handle_cancel(lua_State *L, struct neap *rt, struct handle *handle, int index);
 
-/* The same for one that repeats, which goes once it is neither queued nor being called. */
+/* One that repeats is to be called so many times more, unless it was cancelled. */
+void handle_call_again(struct neap *rt, struct handle *handle, unsigned times);
+
+/* Cancels one that repeats, which goes once it is neither queued nor being called. */
 void handle_retire(lua_State *L, struct neap *rt, struct handle *handle);
 
 /* Pushes the place where the handle at [index] was made, or nil. */
@@ -50,9 +55,6 @@ void handle_push_place(lua_State *L, int index);
 
 /* Calls it. From the loop alone. */
 void handle_run(struct neap *rt, struct handle *handle);
-
-/* The same for one that stays anchored, to be called again. */
-void handle_call(struct neap *rt, struct handle *handle);
 
 /* Pushes the handle that is being called, if one is. */
 bool handle_push_running(lua_State *L, struct neap *rt);

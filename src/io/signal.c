@@ -9,7 +9,6 @@
 #include "core/limits.h"
 #include "core/loop.h"
 #include "core/op.h"
-#include "core/port.h"
 #include "io/signal_name.h"
 #include "io/signal_source.h"
 
@@ -37,13 +36,11 @@ struct signal_op {
   bool owns; /* it ends with the op */
 };
 
-/* A function that is called for a signal: once for each time it came, one of them in a turn. */
+/* A function that is called for a signal: once for each time it came. */
 struct handler {
   struct hearer hearer;
   struct neap *rt;
-  struct post post;      /* in the ready queue while [count] is not 0 */
-  struct handle *handle; /* anchored; NULL: there is none */
-  unsigned count;
+  struct handle *handle; /* it repeats; NULL: there is none */
 };
 
 /* Lives in a userdata in the registry, made when it is first needed. */
@@ -264,23 +261,9 @@ static int l_send(lua_State *L) {
 
 /* --- handlers --- */
 
-static void queue_call(struct neap *rt, struct handler *handler) {
-  if (handler->count > 0 && !handler->post.runnable.queued)
-    runtime_make_ready(rt, &handler->post.runnable);
-}
-
 static void call_later(struct hearer *hearer, unsigned count) {
   struct handler *handler = container_of(hearer, struct handler, hearer);
-  handler->count += count;
-  queue_call(handler->rt, handler);
-}
-
-static void run_handler(struct neap *rt, struct post *post) {
-  struct handler *handler = container_of(post, struct handler, post);
-  if (!rt || handler->count == 0) return; /* the runtime is being freed; it was removed */
-  handler->count--;
-  handle_call(rt, handler->handle);
-  queue_call(rt, handler);
+  handle_call_again(handler->rt, handler->handle, count);
 }
 
 static bool remove_handler(lua_State *L, struct neap *rt, struct handler *handler) {
@@ -288,33 +271,29 @@ static bool remove_handler(lua_State *L, struct neap *rt, struct handler *handle
   if (!handle) return false;
   signal_unhear(&handler->hearer);
   handler->handle = NULL;
-  handler->count = 0;
-  anchor_push(L, rt, handle->slot);
-  handle_cancel(L, rt, handle, -1);
-  lua_pop(L, 1);
+  handle_retire(L, rt, handle);
   return true;
+}
+
+/* It gets the calls that the one before has not had. */
+static void replace_handle(lua_State *L, struct handler *handler, struct handle *handle) {
+  struct handle *before = handler->handle;
+  handler->handle = handle;
+  handle_call_again(handler->rt, handle, before->calls);
+  handle_retire(L, handler->rt, before);
 }
 
 /* The handle that is on top. Returns 0 or UV_E*; may raise before. */
 static int add_handler(lua_State *L, struct signals *signals, int number, struct handle *handle) {
   struct neap *rt = signals->hub.rt;
   struct handler *handler = &signals->handlers[number];
-  handle_anchor(L, rt, handle);
-  if (handler->handle) {
-    struct handle *before = handler->handle;
-    handler->handle = handle;
-    anchor_push(L, rt, before->slot);
-    handle_cancel(L, rt, before, -1);
-    lua_pop(L, 1);
-    return 0;
-  }
+  handle_repeat(L, rt, handle);
+  if (handler->handle) return replace_handle(L, handler, handle), 0;
   handler->rt = rt;
   handler->hearer.hear = call_later;
-  handler->post.runnable.kind = RUN_POST;
-  handler->post.run = run_handler;
   int status = signal_hear(&signals->hub, &handler->hearer, number);
   if (status < 0) {
-    handle_cancel(L, rt, handle, -1);
+    handle_retire(L, rt, handle);
     return status;
   }
   handler->handle = handle;

@@ -180,8 +180,7 @@ static void let_go(struct watcher *w) {
 
 static void tell(struct watcher *w, enum side side) {
   struct handle *callback = w->callback[side];
-  if (callback && callback->state == HANDLE_PENDING && !callback->runnable.queued)
-    runtime_make_ready(w->rt, &callback->runnable);
+  if (callback && callback->calls == 0) handle_call_again(w->rt, callback, 1);
   wake(w, side, 0);
 }
 
@@ -279,8 +278,7 @@ static int add(lua_State *L, const char *call, enum side side) {
   int fd = check_fd(L, 2);
   handle_check_function(L, 3);
   struct handle *callback = handle_new(L, rt, 3);
-  handle_anchor(L, rt, callback);
-  callback->repeats = true;
+  handle_repeat(L, rt, callback);
   int status = set_callback(L, fd, side, callback);
   if (status < 0) {
     handle_retire(L, rt, callback);
