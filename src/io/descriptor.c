@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,7 +31,18 @@ static int look_at_socket(int fd) {
   return address.ss_family == AF_INET || address.ss_family == AF_INET6 ? DESCRIPTOR_TCP : DESCRIPTOR_PIPE;
 }
 
+/* Of a pseudo-terminal the side of the program that plays the terminal. libuv would block in writing to it. */
+static bool is_controller(int fd) {
+#ifdef TIOCGPTN
+  unsigned number;
+  return ioctl(fd, TIOCGPTN, &number) == 0;
+#else
+  return false;
+#endif
+}
+
 static int look_at_device(int fd) {
+  if (is_controller(fd)) return DESCRIPTOR_PIPE;
   if (isatty(fd)) return DESCRIPTOR_TTY;
   return can_be_waited_for(fd) ? DESCRIPTOR_PIPE : DESCRIPTOR_DEVICE;
 }
