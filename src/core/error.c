@@ -121,8 +121,24 @@ bool error_is(lua_State *L, int index, enum error_kind kind) {
 
 /* --- failures of the outside world --- */
 
+static bool is_known(int status) {
+  char name[64];
+  return strncmp(uv_err_name_r(status, name, sizeof name), "Unknown", strlen("Unknown")) != 0;
+}
+
+const char *error_code(int status) {
+  const char *name = NULL;
+  if (is_known(status)) return uv_err_name(status);
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
+  name = strerrorname_np(-status);
+#endif
+  return name ? name : "UNKNOWN";
+}
+
+const char *error_reason(int status) { return is_known(status) ? uv_strerror(status) : strerror(-status); }
+
 int error_return(lua_State *L, int status, const char *operation, const char *target) {
-  return error_return_as(L, uv_err_name(status), uv_strerror(status), operation, target);
+  return error_return_as(L, error_code(status), error_reason(status), operation, target);
 }
 
 int error_return_as(lua_State *L, const char *code, const char *reason, const char *operation, const char *target) {

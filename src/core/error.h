@@ -58,6 +58,10 @@ void error_push_traceback(lua_State *L, lua_State *thread, int index, int level)
 
 bool error_is(lua_State *L, int index, enum error_kind kind);
 
+/* The name and the meaning of a code of libuv; of an error of the system that libuv does not know, the C library's. */
+const char *error_code(int status);
+const char *error_reason(int status);
+
 /* Pushes nil, an OSError and the code's name: what a call that failed in the outside world
  * returns. [operation] and [target] tell what was tried; [target] may be NULL. Returns 3. */
 int error_return(lua_State *L, int status, const char *operation, const char *target);

@@ -293,8 +293,8 @@ static void attach(struct stdio *stdio, struct stream *s, const char *label) {
 static int push_failure(lua_State *L, const struct process_call *call, const struct process_options *options, int status,
                         int failed) {
   const char *path = failed < STDIO_COUNT ? options->stdio[failed].path : NULL;
-  const char *reason = failed < STDIO_COUNT ? uv_strerror(status) : what_failed(L, status, options->uv.cwd);
-  return error_return_as(L, uv_err_name(status), reason, call->operation, path ? path : options->program);
+  const char *reason = failed < STDIO_COUNT ? error_reason(status) : what_failed(L, status, options->uv.cwd);
+  return error_return_as(L, error_code(status), reason, call->operation, path ? path : options->program);
 }
 
 /* Between the start and the end of this nothing may raise. */

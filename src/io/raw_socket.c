@@ -33,7 +33,7 @@ struct raw_socket *raw_socket_check(lua_State *L) {
 
 int raw_socket_failure(lua_State *L, int status) {
   lua_pushnil(L);
-  lua_pushstring(L, status == -EINPROGRESS ? "EINPROGRESS" : uv_err_name(status)); /* libuv has no such code */
+  lua_pushstring(L, error_code(status));
   lua_pushstring(L, status > -4000 && status < -3000 ? uv_strerror(status) : strerror(-status));
   return 3;
 }

@@ -11,7 +11,7 @@ local CONNECTION <const> = {
 }
 
 local FILE <const> = {
-  "EINTR", "EIO", "EACCES", "EMFILE", "ENOMEM", "ENOSPC", "EROFS", "EPERM", "ENOENT", "ELOOP", "EBUSY",
+  "EINTR", "EIO", "EACCES", "EMFILE", "ENOMEM", "ENOSPC", "EROFS", "EPERM", "ENOENT", "ELOOP", "EBUSY", "EDQUOT",
 }
 
 local ERRORS <const> = {
@@ -26,8 +26,7 @@ local ERRORS <const> = {
     "ETIMEDOUT", "ENOBUFS",
   },
   epoll_ctl = { "ENOMEM", "ENOSPC", "EPERM" },
-  -- One that libuv has a name for: it has none for ENOEXEC, EDQUOT and others.
-  exec = { "EACCES", "ENOENT", "EAGAIN", "E2BIG", "ENOMEM", "ELOOP", "EIO", "EPERM", "ENOTDIR", "EMFILE", "EINVAL" },
+  exec = { "EACCES", "ENOENT", "EAGAIN", "E2BIG", "ENOMEM", "ENOEXEC", "EIO", "EPERM", "ENOTDIR", "EMFILE", "EINVAL" },
   fork = { "EAGAIN", "ENOMEM" },
   getaddrinfo = {
     "EAI_AGAIN", "EAI_BADFLAGS", "EAI_FAIL", "EAI_FAMILY", "EAI_MEMORY", "EAI_NODATA", "EAI_NONAME", "EAI_OVERFLOW",
