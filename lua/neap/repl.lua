@@ -59,7 +59,6 @@ function plain.read_line(first)
   io.stdout:write(prompt(first))
   io.stdout:flush()
   core.wait_readable(STDIN)
-  terminal.block()
   return io.stdin:read "l"
 end
 

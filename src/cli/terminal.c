@@ -26,7 +26,6 @@ struct text {
 /* There is one in a process. */
 static struct terminal {
   struct termios found;          /* modes */
-  int flags;                     /* of standard input, as found */
   volatile sig_atomic_t changed; /* they are not those */
   int tty;                       /* the terminal, whatever descriptor 1 is */
   int errors;                    /* what descriptor 2 was */
@@ -105,14 +104,8 @@ static bool start_relay(void) {
 
 /* --- modes --- */
 
-/* libuv makes what it watches non-blocking, for all who share it. */
-static void restore_flags(void) {
-  if (the.flags >= 0) fcntl(STDIN_FILENO, F_SETFL, the.flags);
-}
-
 void terminal_restore_modes(void) {
   if (!the.changed) return;
-  restore_flags();
   the.changed = false;
   tcsetattr(STDIN_FILENO, TCSANOW, &the.found);
 }
@@ -239,13 +232,6 @@ static int l_read(lua_State *L) {
   return 1;
 }
 
-/* block(): reading from standard input waits again, if it did before libuv watched it. */
-static int l_block(lua_State *L) {
-  (void)L;
-  restore_flags();
-  return 0;
-}
-
 /* suspend(): as Ctrl-Z does where it is a signal; returns when the process goes on. */
 static int l_suspend(lua_State *L) {
   (void)L;
@@ -280,12 +266,10 @@ static int l_save(lua_State *L) {
 
 static const luaL_Reg functions[] = {
     {"open", l_open}, {"edit", l_edit}, {"leave", l_leave},     {"show", l_show}, {"write", l_write},
-    {"size", l_size}, {"read", l_read}, {"suspend", l_suspend}, {"save", l_save}, {"block", l_block},
-    {NULL, NULL},
+    {"size", l_size}, {"read", l_read}, {"suspend", l_suspend}, {"save", l_save}, {NULL, NULL},
 };
 
 int terminal_open_library(lua_State *L) {
-  the.flags = fcntl(STDIN_FILENO, F_GETFL);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -21,6 +21,7 @@
 
 struct ceiling;
 struct driver;
+struct interests;
 struct limits;
 struct neap_port;
 struct op;
@@ -117,6 +118,7 @@ struct neap {
   struct list all_scopes;
   struct list scopes;      /* scopes of user coroutines that are not being run, see scope.c */
   struct list resources;   /* what must be closed before the loop can be */
+  struct interests *interests; /* in descriptors, see io/interest.h; NULL until there is one */
   bool pool_used;          /* libuv's threads have been started */
   unsigned flushing;       /* closed streams that still send: the runtime's end waits for them */
 

@@ -11,6 +11,7 @@
 
 #include "core/port.h"
 #include "core/runtime.h"
+#include "io/interest.h"
 
 enum { POOL_THREADS = 4 }; /* of libuv, unless the environment says otherwise */
 
@@ -26,9 +27,10 @@ static void count_handle(uv_handle_t *handle, void *data) {
 }
 
 /* Open descriptors. libuv opens a spare one with a loop's first stream, and one for all watches of files with the
- * first of them: these are not counted. */
+ * first of them; the runtime one for all descriptors that are watched: these are not counted. */
 static int count_fds(const struct neap *rt) {
-  int count = -1 - (rt->loop->emfile_fd >= 0) - (rt->loop->inotify_fd >= 0); /* the folder that is being read */
+  int count = -1; /* the folder that is being read */
+  count -= (rt->loop->emfile_fd >= 0) + (rt->loop->inotify_fd >= 0) + (rt->interests != NULL);
   DIR *dir = opendir("/proc/self/fd");
   if (!dir) return 0;
   for (struct dirent *entry; (entry = readdir(dir));) count += entry->d_name[0] != '.';
@@ -95,7 +97,7 @@ static int l_census(lua_State *L) {
   struct count count = {.rt = runtime_of(L)};
   uv_walk(count.rt->loop, count_handle, &count);
   lua_createtable(L, 0, 7);
-  set_count(L, "handles", count.handles);
+  set_count(L, "handles", count.handles - (count.rt->interests ? INTEREST_HANDLES : 0));
   set_count(L, "fds", count_fds(count.rt));
   set_count(L, "children", count_children());
   set_count(L, "threads", count_threads(count.rt));

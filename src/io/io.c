@@ -15,6 +15,7 @@
 #include "io/open.h"
 #include "io/raw_socket.h"
 #include "io/reader.h"
+#include "io/readiness.h"
 #include "io/signal.h"
 #include "io/slab.h"
 #include "io/stream.h"
@@ -173,6 +174,7 @@ int io_open(lua_State *L, struct neap *rt) {
   open_open(L, rt);
   raw_socket_open(L, rt);
   census_open(L, rt);
+  readiness_open(L, rt);
   watcher_open(L, rt);
   lua_pushcfunction(L, l_set_tls_opener);
   lua_setfield(L, -2, "set_tls_opener");

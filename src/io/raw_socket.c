@@ -12,9 +12,10 @@
 #include "core/error.h"
 #include "core/limits.h"
 #include "core/op.h"
-#include "core/runtime.h"
 #include "io/address.h"
+#include "io/interest.h"
 #include "io/io.h"
+#include "io/readiness.h"
 #include "io/slab.h"
 #include "io/stream.h"
 #include "io/transport_uv.h"
@@ -88,31 +89,50 @@ static int push_address(lua_State *L, const union any_address *address, socklen_
 
 /* --- making and closing --- */
 
+static void close_resource(struct neap *rt, struct resource *resource) {
+  struct raw_socket *s = container_of(resource, struct raw_socket, resource);
+  (void)rt;
+  close(s->fd);
+  s->fd = -1;
+}
+
 static void new_socket(lua_State *L, struct neap *rt) {
   struct raw_socket *s = object_new(L, rt, OBJECT_RAW_SOCKET, sizeof *s, 0);
-  *s = (struct raw_socket){.rt = rt, .family = AF_UNSPEC};
+  *s = (struct raw_socket){.rt = rt, .resource.close = close_resource, .fd = -1, .family = AF_UNSPEC};
+  list_init(&s->resource.link);
 }
 
 /* Its descriptor, which stays open, is no longer its own. */
 static int disown(struct raw_socket *s) {
-  int fd = raw_socket_fd(s);
-  if (s->sentry) {
-    s->sentry->owns = false;
-    sentry_close(s->sentry);
-  }
+  int fd = s->fd;
+  if (fd >= 0) interest_forget(s->rt, fd);
+  list_remove(&s->resource.link);
+  s->fd = -1;
   return fd;
+}
+
+/* Whoever waits for it is woken. */
+static void close_descriptor(struct raw_socket *s) {
+  int fd = disown(s);
+  if (fd >= 0) close(fd);
+}
+
+static void own(struct raw_socket *s, int fd, int family) {
+  close_descriptor(s);
+  s->fd = fd;
+  s->family = family;
+  list_append(&s->rt->resources, &s->resource.link);
 }
 
 /* It gets the descriptor, in place of what it had, or that is closed. */
 static int take_descriptor(lua_State *L, struct raw_socket *s, int fd, int family) {
   int status = limits_handle(s->rt);
-  if (s->sentry) sentry_close(s->sentry);
-  if (status == 0) status = sentry_new(&s->sentry, s->rt, fd, true);
   if (status < 0) {
+    close_descriptor(s);
     close(fd);
     return raw_socket_failure(L, status);
   }
-  s->family = family;
+  own(s, fd, family);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -149,13 +169,14 @@ static int l_adopt(lua_State *L) {
   runtime_check_open(L, s->rt, "setfd");
   if (fd >= 0 && getsockname(fd, &address.any, &length)) return raw_socket_errno(L);
   disown(s);
-  return fd < 0 ? 0 : take_descriptor(L, s, fd, address.any.sa_family);
+  if (fd < 0) return 0;
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  return take_descriptor(L, s, fd, address.any.sa_family);
 }
 
 /* socket:close(): whoever waits for it is woken. */
 static int l_close(lua_State *L) {
-  struct raw_socket *s = raw_socket_check(L);
-  if (s->sentry) sentry_close(s->sentry);
+  close_descriptor(raw_socket_check(L));
   return 0;
 }
 
@@ -163,11 +184,11 @@ static int l_close(lua_State *L) {
 static int l_move(lua_State *L) {
   struct raw_socket *s = raw_socket_check(L);
   struct raw_socket *to = object_check(L, s->rt, 2, OBJECT_RAW_SOCKET);
-  if (to->sentry) sentry_close(to->sentry);
-  to->sentry = s->sentry;
-  to->family = s->family;
-  if (to->sentry) to->sentry->holder = &to->sentry;
-  s->sentry = NULL;
+  int family = s->family, fd = s->fd;
+  list_remove(&s->resource.link);
+  s->fd = -1;
+  if (fd < 0) close_descriptor(to);
+  else own(to, fd, family);
   return 0;
 }
 
@@ -194,7 +215,7 @@ static int l_connect(lua_State *L) {
   if (length == 0) return raw_socket_failure(L, UV_EAFNOSUPPORT);
   int status = refusal(s, &address, false);
   if (status < 0) return raw_socket_failure(L, status);
-  return push_done(L, connect(raw_socket_fd(s), &address.any, length));
+  return push_done(L, connect(s->fd, &address.any, length));
 }
 
 /* socket:outcome(): what became of connecting: true, or nil, code, text. */
@@ -202,7 +223,7 @@ static int l_outcome(lua_State *L) {
   struct raw_socket *s = raw_socket_check(L);
   int error = 0;
   socklen_t length = sizeof error;
-  if (getsockopt(raw_socket_fd(s), SOL_SOCKET, SO_ERROR, &error, &length)) return raw_socket_errno(L);
+  if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &length)) return raw_socket_errno(L);
   if (error) return raw_socket_failure(L, -error);
   lua_pushboolean(L, 1);
   return 1;
@@ -212,7 +233,7 @@ static int l_outcome(lua_State *L) {
 static int l_disconnect(lua_State *L) {
   struct raw_socket *s = raw_socket_check(L);
   struct sockaddr none = {.sa_family = AF_UNSPEC};
-  return push_done(L, connect(raw_socket_fd(s), &none, sizeof none));
+  return push_done(L, connect(s->fd, &none, sizeof none));
 }
 
 /* socket:bind(host, port) or (path) */
@@ -223,13 +244,13 @@ static int l_bind(lua_State *L) {
   if (length == 0) return raw_socket_failure(L, UV_EAFNOSUPPORT);
   int status = refusal(s, &address, true);
   if (status < 0) return raw_socket_failure(L, status);
-  return push_done(L, bind(raw_socket_fd(s), &address.any, length));
+  return push_done(L, bind(s->fd, &address.any, length));
 }
 
 /* socket:listen(backlog) */
 static int l_listen(lua_State *L) {
   struct raw_socket *s = raw_socket_check(L);
-  return push_done(L, listen(raw_socket_fd(s), (int)luaL_checkinteger(L, 2)));
+  return push_done(L, listen(s->fd, (int)luaL_checkinteger(L, 2)));
 }
 
 /* socket:accept(into): true, or nil, code, text: "EAGAIN" if nobody has come yet. */
@@ -237,7 +258,7 @@ static int l_accept(lua_State *L) {
   struct raw_socket *s = raw_socket_check(L);
   struct raw_socket *into = object_check(L, s->rt, 2, OBJECT_RAW_SOCKET);
   if (!op_ready(L, s->rt, "accept")) return op_yield_first(L, "accept", l_accept);
-  int fd = accept4(raw_socket_fd(s), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   return fd < 0 ? raw_socket_errno(L) : take_descriptor(L, into, fd, s->family);
 }
 
@@ -246,7 +267,7 @@ static int l_shutdown(lua_State *L) {
   static const char *const names[] = {"receive", "send", "both", NULL};
   static const int how[] = {SHUT_RD, SHUT_WR, SHUT_RDWR};
   struct raw_socket *s = raw_socket_check(L);
-  return push_done(L, shutdown(raw_socket_fd(s), how[luaL_checkoption(L, 2, "both", names)]));
+  return push_done(L, shutdown(s->fd, how[luaL_checkoption(L, 2, "both", names)]));
 }
 
 /* --- bytes --- */
@@ -254,7 +275,7 @@ static int l_shutdown(lua_State *L) {
 static ssize_t receive(const struct raw_socket *s, char *into, size_t most, union any_address *from,
                        socklen_t *length) {
   ssize_t got;
-  do got = recvfrom(raw_socket_fd(s), into, most, 0, &from->any, length);
+  do got = recvfrom(s->fd, into, most, 0, &from->any, length);
   while (got < 0 && errno == EINTR);
   return got;
 }
@@ -291,7 +312,7 @@ static int push_sent(lua_State *L, ssize_t sent) {
 static ssize_t send_bytes(const struct raw_socket *s, const char *bytes, size_t length,
                           const union any_address *to, socklen_t to_length) {
   ssize_t sent;
-  do sent = sendto(raw_socket_fd(s), bytes, length, MSG_NOSIGNAL, to ? &to->any : NULL, to_length);
+  do sent = sendto(s->fd, bytes, length, MSG_NOSIGNAL, to ? &to->any : NULL, to_length);
   while (sent < 0 && errno == EINTR);
   return sent;
 }
@@ -328,9 +349,9 @@ static int l_wait(lua_State *L) {
   enum ready_call call = (enum ready_call)luaL_checkoption(L, 2, NULL, calls);
   const char *directions = luaL_checkstring(L, 3);
   double seconds = luaL_checknumber(L, 4);
-  int events = (strchr(directions, 'r') ? READY_READ : 0) | (strchr(directions, 'w') ? READY_WRITE : 0);
-  if (!s->sentry) return lua_pushboolean(L, 1), 1;
-  return ready_await(L, call, s->sentry, events, seconds);
+  uint32_t events = (strchr(directions, 'r') ? INTEREST_READ : 0U) | (strchr(directions, 'w') ? INTEREST_WRITE : 0U);
+  if (s->fd < 0) return lua_pushboolean(L, 1), 1;
+  return ready_await(L, call, s->fd, events, seconds);
 }
 
 /* --- names, numbers --- */
@@ -339,7 +360,7 @@ static int push_name(lua_State *L, int (*get)(int, struct sockaddr *, socklen_t 
   struct raw_socket *s = raw_socket_check(L);
   union any_address address;
   socklen_t length = sizeof address;
-  if (get(raw_socket_fd(s), &address.any, &length)) return raw_socket_errno(L);
+  if (get(s->fd, &address.any, &length)) return raw_socket_errno(L);
   return push_address(L, &address, length);
 }
 
@@ -348,7 +369,7 @@ static int l_local_address(lua_State *L) { return push_name(L, getsockname); }
 static int l_peer_address(lua_State *L) { return push_name(L, getpeername); }
 
 static int l_fileno(lua_State *L) {
-  lua_pushinteger(L, raw_socket_fd(raw_socket_check(L)));
+  lua_pushinteger(L, raw_socket_check(L)->fd);
   return 1;
 }
 
@@ -436,7 +457,6 @@ static const luaL_Reg functions[] = {
     {"raw_socket", l_raw_socket},
     {"check_waiting", l_check_waiting},
     {"host_name", l_host_name},
-    {"select_descriptors", l_select_descriptors},
     {"time_of_day", l_time_of_day},
     {NULL, NULL},
 };

@@ -7,24 +7,21 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#include "io/readiness.h"
-
-struct neap;
+#include "core/runtime.h"
 
 /* Lives in a userdata. No call of it blocks. */
 struct raw_socket {
   struct neap *rt;
-  struct sentry *sentry; /* NULL: it has no descriptor */
-  int family;            /* AF_INET, AF_INET6, AF_UNIX, or AF_UNSPEC without a descriptor */
+  struct resource resource; /* while it has a descriptor */
+  int fd;                   /* or -1 */
+  int family;               /* AF_INET, AF_INET6, AF_UNIX, or AF_UNSPEC without a descriptor */
 };
 
 /* Registers the kind of object, and sets functions as fields of the table on top. */
 void raw_socket_open(lua_State *L, struct neap *rt);
 
-/* The socket that is the first argument, and its descriptor or -1. */
+/* The socket that is the first argument. */
 struct raw_socket *raw_socket_check(lua_State *L);
-
-static inline int raw_socket_fd(const struct raw_socket *s) { return s->sentry ? s->sentry->fd : -1; }
 
 /* Pushes nil, the name of errno's value or of a code of libuv ("ECONNREFUSED"), and what it means. */
 int raw_socket_failure(lua_State *L, int status);

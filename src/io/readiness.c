@@ -1,111 +1,37 @@
 #include "io/readiness.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <math.h>
 #include <poll.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/error.h"
 #include "core/op.h"
+#include "io/interest.h"
 
 /* One descriptor of those that an op waits for. */
-struct interest {
-  struct list link; /* in the sentry's waiters */
+struct wanted {
+  struct interest interest;
   struct ready_op *op;
-  struct sentry *sentry; /* select: its own, to be closed */
   int fd;
-  int events;
-  int flags; /* select: of the descriptor before, or -1 */
   bool ready;
 };
 
 struct ready_op {
   struct op op;
-  struct neap *rt;
   struct timer timer;
-  struct interest one;
-  struct interest *list; /* [one], or a block of the op's own */
+  struct wanted one;
+  struct wanted *list; /* [one], or a block of the op's own */
   size_t count;
   bool expired;
 };
 
-/* --- sentries --- */
-
-static void on_closed(uv_handle_t *handle) { memory_free(handle); }
-
-static void wake(struct interest *interest) {
-  struct ready_op *op = interest->op;
-  interest->ready = true;
-  if (op->op.state == OP_WAITING) op_complete(op->rt, &op->op, 0);
+static void on_ready(struct neap *rt, struct interest *interest, int status) {
+  struct wanted *wanted = container_of(interest, struct wanted, interest);
+  wanted->ready = true;
+  interest->events = 0;
+  if (wanted->op->op.state == OP_WAITING) op_complete(rt, &wanted->op->op, status);
 }
-
-void sentry_close(struct sentry *s) {
-  struct list *node;
-  while ((node = list_first(&s->waiters))) {
-    struct interest *interest = container_of(node, struct interest, link);
-    list_remove(node);
-    interest->sentry = NULL;
-    wake(interest);
-  }
-  *s->holder = NULL;
-  list_remove(&s->resource.link);
-  uv_close((uv_handle_t *)&s->poll, on_closed);
-  if (s->owns) close(s->fd);
-}
-
-static void close_resource(struct neap *rt, struct resource *resource) {
-  (void)rt;
-  sentry_close(container_of(resource, struct sentry, resource));
-}
-
-int sentry_new(struct sentry **holder, struct neap *rt, int fd, bool owns) {
-  struct sentry *s = memory_calloc(rt->memory, 1, sizeof *s);
-  if (!s) return UV_ENOMEM;
-  int status = uv_poll_init(rt->loop, &s->poll, fd);
-  if (status < 0) {
-    memory_free(s);
-    return status;
-  }
-  s->rt = rt;
-  s->fd = fd;
-  s->owns = owns;
-  s->holder = holder;
-  list_init(&s->waiters);
-  s->resource = (struct resource){.close = close_resource};
-  list_append(&rt->resources, &s->resource.link);
-  *holder = s;
-  return 0;
-}
-
-static void on_ready(uv_poll_t *poll, int status, int events);
-
-/* Polls for what those who still wait want. */
-static int attend(struct sentry *s) {
-  int events = 0;
-  list_each(node, &s->waiters) {
-    struct interest *interest = container_of(node, struct interest, link);
-    if (!interest->ready) events |= interest->events;
-  }
-  if (events == s->events) return 0;
-  s->events = events;
-  return events ? uv_poll_start(&s->poll, events, on_ready) : uv_poll_stop(&s->poll);
-}
-
-/* After an error libuv has stopped polling; what the error is the caller's next call will say. */
-static void on_ready(uv_poll_t *poll, int status, int events) {
-  struct sentry *s = (struct sentry *)poll;
-  if (status < 0) s->events = 0;
-  list_each(node, &s->waiters) {
-    struct interest *interest = container_of(node, struct interest, link);
-    if (!interest->ready && (status < 0 || interest->events & events)) wake(interest);
-  }
-  attend(s);
-}
-
-/* --- the op --- */
 
 static void expire(struct neap *rt, struct timer *timer) {
   struct ready_op *op = container_of(timer, struct ready_op, timer);
@@ -116,12 +42,12 @@ static void expire(struct neap *rt, struct timer *timer) {
 
 static int push_one(lua_State *L, struct neap *rt, struct op *op) {
   (void)rt;
-  if (op->status < 0) return error_return(L, op->status, op->kind->name, NULL);
+  if (op->status < 0) return error_return(L, op->status, op->kind->name, lua_tostring(L, 1));
   lua_pushboolean(L, !((struct ready_op *)op)->expired);
   return 1;
 }
 
-static void push_ready(lua_State *L, const struct interest *list, size_t count) {
+static void push_ready(lua_State *L, const struct wanted *list, size_t count) {
   lua_newtable(L);
   for (size_t i = 0; i < count; i++) {
     if (!list[i].ready) continue;
@@ -141,22 +67,10 @@ static int push_several(lua_State *L, struct neap *rt, struct op *op) {
   return 1;
 }
 
-/* The descriptor is as blocking as it was before. */
-static void leave(struct interest *interest) {
-  struct sentry *s = interest->sentry;
-  list_remove(&interest->link);
-  if (interest->op->list != &interest->op->one) {
-    if (s) sentry_close(s);
-    if (interest->flags >= 0 && !(interest->flags & O_NONBLOCK)) fcntl(interest->fd, F_SETFL, interest->flags);
-  } else if (s) {
-    attend(s);
-  }
-}
-
 static void drop(struct neap *rt, struct op *op) {
   struct ready_op *ready = (struct ready_op *)op;
   timer_stop(rt, &ready->timer);
-  for (size_t i = 0; i < ready->count; i++) leave(&ready->list[i]);
+  for (size_t i = 0; i < ready->count; i++) interest_end(&ready->list[i].interest);
   if (ready->list != &ready->one) memory_free(ready->list);
   ready->list = NULL;
   ready->count = 0;
@@ -170,10 +84,10 @@ static const struct op_kind kinds[] = {
     [READY_SEND] = READY_KIND("send", push_one),
     [READY_ACCEPT] = READY_KIND("accept", push_one),
     [READY_CONNECT] = READY_KIND("connect", push_one),
+    [READY_READABLE] = READY_KIND("wait_readable", push_one),
+    [READY_WRITABLE] = READY_KIND("wait_writable", push_one),
     [READY_SELECT] = READY_KIND("select", push_several),
 };
-
-const char *ready_name(enum ready_call call) { return kinds[call].name; }
 
 static int start_timer(struct neap *rt, struct ready_op *op, double seconds) {
   if (seconds < 0 || seconds == HUGE_VAL) return 0;
@@ -182,89 +96,89 @@ static int start_timer(struct neap *rt, struct ready_op *op, double seconds) {
 
 static struct ready_op *begin(lua_State *L, enum ready_call call) {
   struct ready_op *op = op_begin(L, &kinds[call]);
-  op->rt = runtime_of(L);
   timer_init(&op->timer, expire);
   return op;
 }
 
-int ready_await(lua_State *L, enum ready_call call, struct sentry *sentry, int events, double seconds) {
+static int want(struct neap *rt, struct ready_op *op, struct wanted *wanted) {
+  wanted->op = op;
+  wanted->interest.ready = on_ready;
+  return interest_begin(rt, &wanted->interest, wanted->fd);
+}
+
+int ready_await(lua_State *L, enum ready_call call, int fd, uint32_t events, double seconds) {
+  struct neap *rt = runtime_of(L);
   struct ready_op *op = begin(L, call);
   op->list = &op->one;
   op->count = 1;
-  op->one = (struct interest){.op = op, .sentry = sentry, .events = events, .flags = -1};
-  list_append(&sentry->waiters, &op->one.link);
-  int status = attend(sentry);
-  if (status == 0) status = start_timer(runtime_of(L), op, seconds);
+  op->one = (struct wanted){.fd = fd, .interest.events = events};
+  int status = want(rt, op, &op->one);
+  if (status == 0) status = start_timer(rt, op, seconds);
   return op_await(L, &op->op, status);
+}
+
+/* wait_readable(fd): suspends the task until the descriptor has something to read, its end, or an error. Returns
+ * true, or nil, err, code: a regular file cannot be waited for ("EPERM"). */
+static int l_wait_readable(lua_State *L) {
+  return ready_await(L, READY_READABLE, interest_check_fd(L, 1), INTEREST_READ, -1);
+}
+
+/* wait_writable(fd): the same until it takes something, or an error. */
+static int l_wait_writable(lua_State *L) {
+  return ready_await(L, READY_WRITABLE, interest_check_fd(L, 1), INTEREST_WRITE, -1);
 }
 
 /* --- several --- */
 
 /* Pushes a userdata with what the list at 1 says. */
-static struct interest *push_interests(lua_State *L, size_t *count) {
+static struct wanted *push_list(lua_State *L, size_t *count) {
   luaL_checktype(L, 1, LUA_TTABLE);
   *count = lua_rawlen(L, 1) / 2;
-  size_t size = (*count ? *count : 1) * sizeof(struct interest);
-  struct interest *list = lua_newuserdatauv(L, size, 0);
+  size_t size = (*count ? *count : 1) * sizeof(struct wanted);
+  struct wanted *list = lua_newuserdatauv(L, size, 0);
   memset(list, 0, size);
   for (size_t i = 0; i < *count; i++) {
     lua_rawgeti(L, 1, (lua_Integer)(2 * i + 1));
     lua_rawgeti(L, 1, (lua_Integer)(2 * i + 2));
     const char *direction = lua_tostring(L, -1);
     list[i].fd = (int)lua_tointeger(L, -2);
-    list[i].events = direction && *direction == 'w' ? READY_WRITE : READY_READ;
-    list[i].flags = -1;
+    list[i].interest.events = direction && *direction == 'w' ? INTEREST_WRITE : INTEREST_READ;
     lua_pop(L, 2);
   }
   return list;
 }
 
 /* What is ready at this moment. */
-static bool look(struct interest *list, size_t count) {
+static bool look(struct wanted *list, size_t count) {
   bool any = false;
   for (size_t i = 0; i < count; i++) {
-    struct pollfd one = {.fd = list[i].fd, .events = list[i].events == READY_WRITE ? POLLOUT : POLLIN};
+    struct pollfd one = {.fd = list[i].fd, .events = list[i].interest.events == INTEREST_WRITE ? POLLOUT : POLLIN};
     list[i].ready = poll(&one, 1, 0) > 0;
     any |= list[i].ready;
   }
   return any;
 }
 
-/* By a copy of its own: libuv looks at a descriptor for one handle alone. */
-static int watch(struct neap *rt, struct interest *interest) {
-  interest->flags = fcntl(interest->fd, F_GETFL);
-  int fd = fcntl(interest->fd, F_DUPFD_CLOEXEC, 0);
-  if (fd < 0) return uv_translate_sys_error(errno);
-  int status = sentry_new(&interest->sentry, rt, fd, true);
-  if (status < 0) {
-    close(fd);
-    return status;
-  }
-  list_append(&interest->sentry->waiters, &interest->link);
-  return attend(interest->sentry);
-}
-
-static int watch_all(struct neap *rt, struct ready_op *op, const struct interest *list, size_t count) {
+static int want_all(struct neap *rt, struct ready_op *op, const struct wanted *list, size_t count) {
   int status = 0;
   op->list = memory_alloc(rt->memory, (count ? count : 1) * sizeof *list);
   if (!op->list) return UV_ENOMEM;
-  for (size_t i = 0; i < count && status == 0; i++) {
-    op->list[i] = list[i];
-    op->list[i].op = op;
-    list_init(&op->list[i].link);
-    op->count = i + 1;
-    status = watch(rt, &op->list[i]);
-  }
+  memcpy(op->list, list, count * sizeof *list);
+  op->count = count;
+  for (size_t i = 0; i < count && status == 0; i++) status = want(rt, op, &op->list[i]);
   return status;
 }
 
-int l_select_descriptors(lua_State *L) {
+/* select_descriptors(list, seconds): the list has a descriptor and "r", "w" in turn. A table, in which
+ * those that are ready are true by the place of their descriptor in the list; or nil when the time is
+ * over. */
+static int l_select_descriptors(lua_State *L) {
   struct neap *rt = runtime_of(L);
   double seconds = luaL_checknumber(L, 2);
   size_t count;
   lua_settop(L, 2);
   if (!op_ready(L, rt, "select")) return op_yield_first(L, "select", l_select_descriptors);
-  struct interest *list = push_interests(L, &count);
+  struct wanted *list = push_list(L, &count);
   bool any = look(list, count);
   if (any || seconds == 0) {
     if (any) push_ready(L, list, count);
@@ -272,7 +186,20 @@ int l_select_descriptors(lua_State *L) {
     return 1;
   }
   struct ready_op *op = begin(L, READY_SELECT);
-  int status = watch_all(rt, op, list, count);
+  int status = want_all(rt, op, list, count);
   if (status == 0) status = start_timer(rt, op, seconds);
   return op_await(L, &op->op, status);
+}
+
+static const luaL_Reg functions[] = {
+    {"wait_readable", l_wait_readable},
+    {"wait_writable", l_wait_writable},
+    {"select_descriptors", l_select_descriptors},
+    {NULL, NULL},
+};
+
+void readiness_open(lua_State *L, struct neap *rt) {
+  (void)rt;
+  runtime_push(L);
+  luaL_setfuncs(L, functions, 1);
 }

@@ -65,7 +65,7 @@ int l_get_option(lua_State *L) {
     struct linger linger;
   } value = {0};
   socklen_t length = option->type == OPTION_LINGER ? sizeof value.linger : sizeof value.number;
-  if (getsockopt(raw_socket_fd(s), option->level, option->number, &value, &length)) return raw_socket_errno(L);
+  if (getsockopt(s->fd, option->level, option->number, &value, &length)) return raw_socket_errno(L);
   if (option->type == OPTION_LINGER) return push_linger(L, &value.linger);
   if (option->type == OPTION_BOOLEAN)
     lua_pushboolean(L, value.number);
@@ -83,7 +83,7 @@ int l_set_option(lua_State *L) {
   bool lingers = option->type == OPTION_LINGER;
   const void *value = lingers ? (const void *)&linger : (const void *)&number;
   socklen_t length = lingers ? sizeof linger : sizeof number;
-  if (setsockopt(raw_socket_fd(s), option->level, option->number, value, length)) return raw_socket_errno(L);
+  if (setsockopt(s->fd, option->level, option->number, value, length)) return raw_socket_errno(L);
   lua_pushboolean(L, 1);
   return 1;
 }

@@ -332,5 +332,3 @@ int transport_connect(struct transport *t, const union address *address, const u
   t->owner = owner;
   return uv_tcp_connect(&uv->req.connect, &uv->uv.tcp, &address->any, on_connected);
 }
-
-uv_stream_t *transport_stream(struct transport *t) { return &uv_of(t)->uv.stream; }

@@ -29,7 +29,4 @@ void transport_set_tcp(struct transport *t, bool nodelay, int keepalive);
 int transport_connect(struct transport *t, const union address *address, const union address *local,
                       void (*connected)(void *owner, int status), void *owner);
 
-/* What uv_spawn wants for one end of a pipe. */
-uv_stream_t *transport_stream(struct transport *t);
-
 #endif

@@ -1,3 +1,4 @@
+/* Callbacks that are called as long as a descriptor is ready. */
 #ifndef NEAP_IO_WATCHER_H
 #define NEAP_IO_WATCHER_H
 
@@ -5,7 +6,7 @@
 
 struct neap;
 
-/* Sets wait_readable and wait_writable as fields of the table on top, and adds to loops what watches descriptors. */
+/* Adds add_reader and its like to loops. */
 void watcher_open(lua_State *L, struct neap *rt);
 
 #endif
