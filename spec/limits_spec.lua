@@ -175,6 +175,16 @@ describe("a limit", function()
         return (select(3, stream:read "a"))]]))
   end)
 
+  it("of addresses is not got round by a descriptor, which may be of a listening socket of the host's", function()
+    local message = "ok false the option 'fd': a restricted script may not do that"
+    for _, fd in ipairs { 0, 1, 5 } do
+      assert.equal(message, ends("--restricted --allow=127.0.0.1", ([[
+        local neap = require "neap"
+        local ok, err = pcall(neap.start_server, print, nil, nil, { fd = %d })
+        return ok, (err:gsub("^.-:%%d+: ", ""))]]):format(fd)))
+    end
+  end)
+
   it("of memory is one of the whole state, not of what a script may use at a time", function()
     local script = [[local n = 0 for i = 1, 100 do n = n + #("x"):rep(300000) end return n]]
     assert.equal("ok 30000000", ends("--memory=2m", script))

@@ -1,4 +1,5 @@
 --- Servers: a task for each connection.
+local check = require "neap.check"
 local core = require "neap.core"
 
 local ACCEPT_PAUSE_S <const> = 1
@@ -270,6 +271,8 @@ function Server:__tostring()
   local where = port and ("%s port %d"):format(host, port) or host
   return ("<Server on %s%s>"):format(where, self.closing and ", closed" or "")
 end
+
+check.class(Server)
 
 ---@alias neap.Handler fun(stream: neap.Stream, server: neap.Server)
 

@@ -295,6 +295,32 @@ describe("a signal", function()
     assert.equal(143, result.status)
   end)
 
+  local LATE <const> = [[
+    neap.create_task(function()
+      local _ <close> = setmetatable({}, { __close = function()
+        neap.create_task(function()
+          print(neap.is(select(2, pcall(neap.sleep, 3600)), neap.CancelledError))
+        end)
+        local shield <close> = neap.shielded()
+        neap.sleep(0.01)
+        neap.create_task(neap.sleep, 3600)
+      end })
+      neap.sleep(3600)
+    end)
+  ]]
+
+  it("cancels what is made in cleanup, too, when the others have ended", function()
+    local result = signalled("TERM", LATE .. "neap.create_task(ready) neap.sleep(3600)")
+    assert.equal("", result.stderr)
+    assert.equal(143, result.status)
+  end)
+
+  it("does so after an error in the body", function()
+    local result = program.run { program.neap, "-e", 'local neap = require "neap" ' .. LATE .. 'neap.sleep(0) error "wolf"' }
+    assert.equal("true\n", result.stdout)
+    assert.equal(1, result.status)
+  end)
+
   it("T10 SIGINT during a busy main task cancels it at its next await", function()
     local result = signalled("INT", [[
       ready()

@@ -130,6 +130,10 @@ describe("a server", function()
         function() neap.start_server(echo, nil, 70000) end },
       { "bad argument #4 to 'start_server' %(the option 'backlog' is not a positive integer%)",
         function() neap.start_server(echo, nil, 0, { backlog = -1 }) end },
+      { "bad argument #1 to 'close' %(neap.Server expected, got no value%)",
+        function() local server <close> = neap.start_server(echo, nil, 0) server.close() end },
+      { "bad argument #1 to 'wait_closed' %(neap.Server expected, got table%)",
+        function() local server <close> = neap.start_server(echo, nil, 0) server.wait_closed {} end },
     }
     for _, case in ipairs(cases) do
       local ok, err = pcall(case[2])

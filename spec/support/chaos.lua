@@ -73,6 +73,7 @@ function World:arguments()
 end
 
 function World:keep(...)
+  if self.ended then return end
   for _, object in ipairs { ... } do
     local kind = type(object)
     if kind == "userdata" or kind == "table" and getmetatable(object) then self.objects[#self.objects + 1] = object end

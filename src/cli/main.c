@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/runtime.h"
 #include "core/shuffle.h"
+#include "core/task.h"
 #include "core/watchdog.h"
 #include "neap.h"
 
@@ -53,16 +54,40 @@ static void on_signal(int number) {
   uv_async_send(&signal_wakeup);
 }
 
+/* --- the end of all tasks --- */
+
+static uv_prepare_t ending; /* open while [watching]; started with the first end of all */
+static uint32_t last_ended; /* the number of the last task that was cancelled with all */
+
+static void cancel_all(neap_t *neap) {
+  last_ended = runtime_get(neap_state(neap))->last_task_id;
+  neap_cancel_all(neap);
+}
+
+/* What was made since, in cleanup or by who was not told yet, has its turn when all those before it have ended. */
+static void on_ending(uv_prepare_t *prepare) {
+  const struct neap *rt = runtime_get(neap_state(prepare->data));
+  if (list_empty(&rt->tasks)) return;
+  if (container_of(rt->tasks.next, struct task, link)->runnable.id > last_ended) cancel_all(prepare->data);
+}
+
+static void end_all(neap_t *neap) {
+  if (watching) uv_prepare_start(&ending, on_ending);
+  cancel_all(neap);
+}
+
 static void on_wakeup(uv_async_t *async) {
   interrupt_cancel();
-  if (signal_received) neap_cancel_all(async->data);
+  if (signal_received) end_all(async->data);
 }
 
 static void watch_signals(neap_t *neap) {
   struct sigaction action = {.sa_handler = on_signal};
   if (uv_async_init(neap_loop(neap), &signal_wakeup, on_wakeup)) return;
-  signal_wakeup.data = neap;
+  uv_prepare_init(neap_loop(neap), &ending);
+  signal_wakeup.data = ending.data = neap;
   uv_unref((uv_handle_t *)&signal_wakeup);
+  uv_unref((uv_handle_t *)&ending);
   watching = true;
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
@@ -92,6 +117,7 @@ static void unwatch_signals(void) {
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
   uv_close((uv_handle_t *)&signal_wakeup, NULL);
+  uv_close((uv_handle_t *)&ending, NULL);
 }
 
 /* --- arguments --- */
@@ -384,13 +410,13 @@ static neap_status finish_tasks(struct command *c) {
   neap_status status;
   while ((status = neap_run(c->neap)) == NEAP_STOPPED) continue;
   if (status != NEAP_DEADLOCKED) return status;
-  neap_cancel_all(c->neap);
+  end_all(c->neap);
   return neap_run(c->neap);
 }
 
 static int finish(struct command *c, int status) {
   bool ok = status == LUA_OK;
-  if (!ok) neap_cancel_all(c->neap);
+  if (!ok) end_all(c->neap);
   if (finish_tasks(c) == NEAP_EXITED) return neap_exit_code(c->neap);
   if (neap_report_errors(c->neap) > 0) ok = false;
   if (signal_received) return 128 + signal_received;

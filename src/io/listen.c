@@ -289,9 +289,10 @@ static int take_inherited(struct neap *rt, struct listener *l, int fd, bool remo
   return file ? listener_take_file(l, fd, file) : UV_ENOMEM;
 }
 
-/* Serves on the listening socket that is the option fd. */
+/* Serves on the listening socket that is the option fd. Which are open, and whose, is not for restricted scripts. */
 static int serve_inherited(lua_State *L, int index, const char *call) {
   struct neap *rt = runtime_of(L);
+  limits_refuse_restricted(L, rt, "the option 'fd'");
   char target[32];
   struct listener_options options = check_listener_options(L, index);
   int fd = io_option_integer(L, index, "fd", 0);
