@@ -116,8 +116,8 @@ describe("a byte at a time, with EINTR and EAGAIN between", function()
     { "conformance", "--filter-out=over TLS" }, { "conformance", "--filter=over TLS over Unix" },
     { "stream_read" }, { "stream" }, { "stream_write" }, { "unix" },
   }
-  for _, run in ipairs(RUNS) do
-    local name, filter = table.unpack(run)
+  for _, each in ipairs(RUNS) do
+    local name, filter = table.unpack(each)
     it(("nothing changes for spec/io/%s_spec.lua %s"):format(name, filter or ""), function()
       local words = preloaded("NEAP_FAULT=partial:1", program.neap, "test")
       for _, text in ipairs(WHOLE) do words[#words + 1] = "--filter-out=" .. text end

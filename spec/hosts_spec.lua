@@ -57,21 +57,23 @@ end)
 describe("a busy host whose runtime is freed has nothing left:", function()
   local MODES <const>, TURNS <const> = 6, 50
   local step <const> = ({ release = 1, asan = 2, tsan = 10 })[preset] or 1 -- a sanitizer takes its time
+  local SLOW <const> = { threads = true, processes = true } -- what the system does for them takes its time, too
   local least = { operations = "operations", futures = "posts" } -- which must be many
 
   for _, file in ipairs(lines_of "ls spec/hosts/cut/*.lua") do
     local name = file:match "([^/]*)%.lua$"
     it(name, function()
       if name == "names" and not stream.has_localhost() then return pending "localhost is not known here" end
-      local every = name == "threads" and step * 5 or step
+      local every = SLOW[name] and step * 5 or step
       local cuts = (TURNS // every + 1) * MODES
       local result = program.run { directory .. "cut", name, tostring(every) }
       assert.equal("", result.stderr)
       assert.matches(", 0 bad\n$", result.stdout)
       assert.equal(cuts, tonumber(result.stdout:match "(%d+) cuts"))
-      for _, what in ipairs { least[name] or "spawned", "spawned", "guards" } do
+      for _, what in ipairs { least[name] or "spawned", "spawned" } do
         assert.is_true(tonumber(result.stdout:match("(%d+) " .. what)) >= cuts, result.stdout)
       end
+      assert.is_true(tonumber(result.stdout:match "(%d+) guards") > 0, result.stdout)
       assert.equal(0, result.status)
     end)
   end

@@ -117,8 +117,8 @@ local function transfer_all(transfers, failure)
   transfer(failure, group, table.unpack(last, 1, 4))
 end
 
---- Fills the lists of `pieces` even where it is cancelled. When a cancel is taken back that the group has passed on, what
---- is left goes on.
+--- Fills the lists of `pieces` even where it is cancelled. When a cancel is taken back that the group has passed on,
+--- what is left goes on.
 local function communicate(process, input, most, pieces)
   local failure = {}
   repeat

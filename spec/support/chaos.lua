@@ -95,7 +95,9 @@ end
 -- What brings objects, or does something to files. Each may raise, be cancelled, and be killed.
 local makers <const> = {
   function(world) world:keep(neap.pipe()) end,
-  function(world) world:keep(neap.open_connection("127.0.0.1", port_of(world), { limit = world.chance:below(100) })) end,
+  function(world)
+    world:keep(neap.open_connection("127.0.0.1", port_of(world), { limit = world.chance:below(100) }))
+  end,
   function(world) world:keep(neap.open_connection("localhost", port_of(world))) end,
   function(world) world:keep(neap.open_unix_connection(world:path())) end,
   function(world)

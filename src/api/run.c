@@ -143,13 +143,21 @@ static int push_deadlock(lua_State *L) {
   return 1;
 }
 
-static void keep_traceback(lua_State *L, int task, const char **traceback) {
-  if (task)
-    future_push_detail(L, task, "traceback");
-  else
-    lua_pushnil(L);
-  if (traceback) *traceback = lua_tostring(L, -1);
+/* (task): its traceback, which the registry holds from then on. */
+static int protected_keep(lua_State *L) {
+  future_push_detail(L, 1, "traceback");
+  lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+  return 1;
+}
+
+/* Without memory there is none. */
+static void keep_traceback(lua_State *L, int task, const char **traceback) {
+  lua_pushcfunction(L, protected_keep);
+  lua_pushvalue(L, task);
+  bool kept = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  if (traceback) *traceback = kept ? lua_tostring(L, -1) : NULL;
+  lua_pop(L, 1);
 }
 
 /* Runs until the task at the top has ended, which its result takes the place of. */

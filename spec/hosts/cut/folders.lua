@@ -26,7 +26,7 @@ local kept = assert(fs.scandir(folder))
 forever(walk)
 forever(function() walk { follow = true } end)
 forever(function() fs.scandir(folder) end)
-forever(function() for _ in assert(fs.scandir(folder)) do break end end)
+forever(function() for _ in assert(fs.scandir(folder)) do break end end) -- luacheck: ignore 512
 forever(function() kept = kept:next() and kept or assert(fs.scandir(folder)) end)
 forever(function() pcall(neap.wait_for, function() walk() end, 0.0001) end)
 
