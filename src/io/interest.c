@@ -223,7 +223,8 @@ static int open_interests(struct neap *rt) {
 static int watch(struct neap *rt, int fd, struct watched **result) {
   int status = rt->interests ? 0 : open_interests(rt);
   if (status < 0) return status;
-  if (fcntl(fd, F_GETFD) < 0) return last_error(); /* there is no table for numbers as high as can be */
+  /* The table has not to grow to a number that is none. */
+  if (fd >= rt->interests->capacity && fcntl(fd, F_GETFD) < 0) return last_error();
   struct watched *w = make_room(rt->interests, fd) ? memory_calloc(rt->memory, 1, sizeof *w) : NULL;
   if (!w) return UV_ENOMEM;
   w->all = rt->interests;
