@@ -95,7 +95,9 @@ end
 -- What brings objects, or does something to files. Each may raise, be cancelled, and be killed.
 local makers <const> = {
   function(world) world:keep(neap.pipe()) end,
-  function(world) world:keep(neap.open_connection("127.0.0.1", port_of(world), { limit = world.chance:below(100) })) end,
+  function(world)
+    world:keep(neap.open_connection("127.0.0.1", port_of(world), { limit = world.chance:below(100) }))
+  end,
   function(world) world:keep(neap.open_connection("localhost", port_of(world))) end,
   function(world) world:keep(neap.open_unix_connection(world:path())) end,
   function(world)
@@ -204,9 +206,8 @@ local function callable_names(object)
   return names
 end
 
--- An index at will, and other metamethods that Lua itself calls with what we cannot make up, are left out; so are sizes
--- that fill the disk, and signals that end us.
-local SKIPPED <const> = { __index = true, __newindex = true, __name = true, __metatable = true }
+-- Lua calls these with what cannot be made up here.
+local SKIPPED <const> = { __index = true, __newindex = true }
 
 local function call_method(world)
   local object = world.chance:of(world.objects)
