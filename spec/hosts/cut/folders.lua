@@ -26,7 +26,7 @@ local kept
 forever(walk)
 forever(function() walk { follow = true } end)
 forever(function() fs.scandir(folder) end)
-forever(function() for _ in assert(fs.scandir(folder)) do break end end)
+forever(function() assert(fs.scandir(folder)):next() end)
 forever(function() kept = kept and kept:next() and kept or assert(fs.scandir(folder)) end)
 forever(function() pcall(neap.wait_for, function() walk() end, 0.0001) end)
 
