@@ -259,9 +259,10 @@ function Server:serve_forever()
   self:wait_closed()
 end
 
---- The end of a block: closes it, and waits for the handlers that this cancels.
+--- The end of a block: closes it, and waits for the handlers that this cancels. A handler among them does not.
 function Server:__close()
   self:close()
+  if self.streams[core.current_task()] then return end
   local shield <close> = core.shielded()
   self:wait_closed()
 end

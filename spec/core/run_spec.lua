@@ -316,8 +316,7 @@ describe("a signal", function()
   end)
 
   it("does so after an error in the body", function()
-    local code = 'local neap = require "neap" ' .. LATE .. 'neap.sleep(0) error "wolf"'
-    local result = program.run { program.neap, "-e", code }
+    local result = program.run { program.neap, "-e", PRELUDE .. LATE .. 'neap.sleep(0) error "wolf"' }
     assert.equal("true\n", result.stdout)
     assert.equal(1, result.status)
   end)

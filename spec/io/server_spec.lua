@@ -104,6 +104,15 @@ describe("a server", function()
     assert.matches("^start_server no%-such%-name.invalid:80: ", tostring(err))
   end)
 
+  it("may be closed by the end of a block in a handler, which does not wait for itself", function()
+    local server = assert(neap.start_server(function(_, server) local _ <close> = server end, "127.0.0.1", 0))
+    local stream <close> = assert(neap.open_connection("127.0.0.1", server.port))
+    local limit <close> = neap.timeout(2)
+    assert.equal("", stream:read "a")
+    server:wait_closed()
+    assert.is_false(server:is_serving())
+  end)
+
   it("refuses bad arguments in Lua's words, at the caller's line", function()
     local cases = {
       { "bad argument #1 to 'start_server' %(function expected, got no value%)",

@@ -206,9 +206,8 @@ local function callable_names(object)
   return names
 end
 
--- An index at will, and other metamethods that Lua itself calls with what we cannot make up, are left out; so are sizes
--- that fill the disk, and signals that end us.
-local SKIPPED <const> = { __index = true, __newindex = true, __name = true, __metatable = true }
+-- Lua calls these with what cannot be made up here.
+local SKIPPED <const> = { __index = true, __newindex = true }
 
 local function call_method(world)
   local object = world.chance:of(world.objects)

@@ -2,7 +2,7 @@
 local fs = require "neap.fs"
 local neap = require "neap"
 
-local folder <const> = "spec"
+local folder <const> = "spec/hosts"
 
 local function forever(fn)
   neap.create_task(function()
@@ -22,18 +22,22 @@ local function walk(options)
   end
 end
 
-local kept = assert(fs.scandir(folder))
+local kept
 forever(walk)
 forever(function() walk { follow = true } end)
 forever(function() fs.scandir(folder) end)
-forever(function() for _ in assert(fs.scandir(folder)) do break end end) -- luacheck: ignore 512
-forever(function() kept = kept:next() and kept or assert(fs.scandir(folder)) end)
+forever(function() assert(fs.scandir(folder)):next() end)
+forever(function() kept = kept and kept:next() and kept or assert(fs.scandir(folder)) end)
 forever(function() pcall(neap.wait_for, function() walk() end, 0.0001) end)
 
-local first <close>, second, third = assert(fs.watch "/tmp"), assert(fs.watch(folder)), assert(fs.watch "README.md")
-forever(function() first:next() end)
-forever(function() second:next() end)
-forever(function() pcall(neap.wait_for, third.next, 0.0001, third) end)
+local watches = {}
+local function watch(path)
+  watches[path] = watches[path] or assert(fs.watch(path))
+  return watches[path]
+end
+forever(function() watch("/tmp"):next() end)
+forever(function() watch(folder):next() end)
+forever(function() pcall(neap.wait_for, function() watch("README.md"):next() end, 0.0001) end)
 forever(function() fs.watch(folder) end)
 forever(function()
   fs.mkdir "/tmp/neap-cut-folder"

@@ -21,7 +21,7 @@ forever(function() signal.send(pid, "SIGUSR1") neap.sleep(0.0001) end)
 forever(function() signal.send(pid, "SIGUSR2") end)
 forever(function() signal.wait "SIGUSR2" end)
 forever(function() kept:next() end)
-forever(function() for _ in assert(signal.listen "SIGUSR2") do break end end) -- luacheck: ignore 512
+forever(function() assert(signal.listen "SIGUSR2"):next() end)
 forever(function() pcall(neap.wait_for, signal.wait, 0.0001, "SIGHUP") end)
 forever(function() loop:add_signal_handler("SIGUSR2", guard) neap.sleep(0) loop:remove_signal_handler "SIGUSR2" end)
 
