@@ -47,7 +47,9 @@ local function offered()
     local class, method = name:match "^(%a+)[:.](.*)"
     if class and class ~= "coroutine" and not INTERNAL[class] and not method:find "^__" then found[name] = true end
   end
-  for name in pairs(neap) do found["neap." .. name] = true end
+  for name, value in pairs(neap) do -- stdin and the like, once they are opened, are fields of the class
+    if type(value) ~= "userdata" then found["neap." .. name] = true end
+  end
   for _, module in ipairs(api.modules) do found["neap." .. module] = neap[module] and true end -- loaded when first used
   for _, name in ipairs { "stdin", "stdout", "stderr" } do found["neap." .. name] = true end -- opened when first used
   return found
