@@ -239,6 +239,24 @@ describe("misuse of a stream", function()
     ends.far = ends.near
   end)
 
+  it("by calling its finalizer harms none of those who were woken and have not run yet", function()
+    local ends <close> = pair()
+    local far = ends.far
+    far:set_write_limits(1 << 30)
+    far:write(("x"):rep(20 << 20))
+    local waiting = {}
+    for i = 1, 3 do
+      waiting[i] = support.start_waiting("shutdown", function()
+        local _, _, code = far:shutdown()
+        far:__gc()
+        return code
+      end)
+    end
+    far:abort()
+    assert.same({ "ECANCELED", "ECANCELED", "ECANCELED", n = 3 }, neap.gather(waiting))
+    ends.far = ends.near
+  end)
+
   it("outside a task is raised, and nothing is sent", function()
     local ends <close> = pair()
     ends.far:write "text"

@@ -106,7 +106,7 @@ static enum op_abort abort_wait(struct neap *rt, struct op *op) {
 
 static void drop_wait(struct neap *rt, struct op *op) {
   abort_wait(rt, op);
-  stream_let_go(((struct end_op *)op)->stream);
+  stream_end_wait(((struct end_op *)op)->stream);
 }
 
 #define WAIT_KIND(call) \
@@ -122,6 +122,7 @@ static struct end_op *begin_wait(lua_State *L, struct stream *s, const struct op
                                   struct list *waiters) {
   struct end_op *op = op_begin(L, kind);
   op->stream = s;
+  s->waits++;
   list_append(waiters, &op->link);
   return op;
 }
@@ -237,7 +238,7 @@ bool stream_is_idle(const struct stream *s) {
 }
 
 void stream_let_go(struct stream *s) {
-  if (!s->collected || !s->transport || !stream_is_idle(s)) return;
+  if (!s->collected || !s->transport || s->waits > 0 || !stream_is_idle(s)) return;
   stream_forget_received(s);
   transport_release(s->transport);
   s->transport = NULL;

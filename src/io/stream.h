@@ -27,6 +27,7 @@ struct stream {
   struct list writers;      /* struct write_op, in order of arrival */
   struct list shutters;     /* struct end_op: half closing */
   struct list closers;      /* struct end_op: until it is closed */
+  unsigned waits;           /* ops of calls on it that were not dropped, woken ones too */
   size_t high;              /* above so many queued bytes writers wait */
   size_t low;               /* until there are so few */
   bool full;                /* has been above [high] and not yet at [low] */
@@ -59,6 +60,12 @@ void stream_abort(struct stream *s);
 /* Lets go of the transport of a collected stream that no op waits for: where a state is closed, or a
  * program calls __gc, the ops go last. */
 void stream_let_go(struct stream *s);
+
+/* The drop of an op that was counted in [waits]. */
+static inline void stream_end_wait(struct stream *s) {
+  s->waits--;
+  stream_let_go(s);
+}
 
 /* The stream that is the first argument; raises if it is none, or is closed. */
 struct stream *stream_check(lua_State *L);

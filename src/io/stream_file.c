@@ -57,6 +57,7 @@ static void drop(struct neap *rt, struct op *op) {
   (void)rt;
   transport_file_forget(file->request);
   file->request = NULL;
+  stream_end_wait(file->stream);
 }
 
 #define FILE_KIND(call, results) \
@@ -70,6 +71,7 @@ static int ask(lua_State *L, struct stream *s, const struct op_kind *kind, enum 
                int64_t offset) {
   struct file_op *op = op_begin(L, kind);
   op->stream = s;
+  s->waits++;
   op->tells = call == FILE_SEEK && whence == SEEK_CUR && offset == 0;
   if (call != FILE_SYNC && !op->tells) stream_give_back(s);
   return op_await(L, &op->op, transport_file_ask(s->transport, call, whence, offset, on_done, op, &op->request));
@@ -113,6 +115,7 @@ static int l_stat(lua_State *L) {
   uv_stat_t *stat = lua_newuserdatauv(L, sizeof *stat, 0);
   struct file_op *op = op_begin(L, &stat_kind);
   op->stream = s;
+  s->waits++;
   op->stat = stat;
   return op_await(L, &op->op, transport_file_ask(s->transport, FILE_STAT, 0, 0, on_done, op, &op->request));
 }

@@ -215,7 +215,7 @@ static void drop_read(struct neap *rt, struct op *op) {
   struct stream *s = ((struct read_op *)op)->stream;
   leave((struct read_op *)op);
   if (s->closed && !s->reading) stream_forget_received(s);
-  stream_let_go(s);
+  stream_end_wait(s);
 }
 
 #define READ_KIND(call) \
@@ -261,6 +261,7 @@ static int read_requests(lua_State *L, struct stream *s, const struct op_kind *k
   struct read_op *op = op_begin(L, kind);
   int status = 0;
   op->stream = s;
+  s->waits++;
   op->reading = reading;
   op->request = *requests;
   if (count == 1) op->reading.requests = &op->request;

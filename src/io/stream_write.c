@@ -68,7 +68,7 @@ static enum op_abort abort_write(struct neap *rt, struct op *op) {
 
 static void drop_write(struct neap *rt, struct op *op) {
   abort_write(rt, op);
-  stream_let_go(((struct write_op *)op)->stream);
+  stream_end_wait(((struct write_op *)op)->stream);
 }
 
 #define WRITE_KIND(call) \
@@ -82,6 +82,7 @@ static const struct op_kind write_kind = WRITE_KIND("write"), drain_kind = WRITE
 static struct write_op *begin_write(lua_State *L, struct stream *s, const struct op_kind *kind) {
   struct write_op *op = op_begin(L, kind);
   op->stream = s;
+  s->waits++;
   list_append(&s->writers, &op->link);
   return op;
 }

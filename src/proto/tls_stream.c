@@ -61,7 +61,7 @@ static void drop_start(struct neap *rt, struct op *op) {
   timer_stop(rt, &start->timer);
   if (start->tls) tls_transport_forget(start->tls);
   start->tls = NULL;
-  stream_let_go(start->stream);
+  stream_end_wait(start->stream);
 }
 
 /* What is left of it is of no use to anybody. */
@@ -226,6 +226,7 @@ static int l_start_tls(lua_State *L) {
   if (push_options(L, &options) == 3) return stream_close(s), 3;
   struct start_op *op = op_begin(L, &start_kind);
   op->stream = s;
+  s->waits++;
   timer_init(&op->timer, on_late);
   int status = begin(op, &options, limit);
   if (status < 0) stream_close(s);
