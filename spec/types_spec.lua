@@ -51,7 +51,6 @@ local function offered()
     if type(value) ~= "userdata" then found["neap." .. name] = true end
   end
   for _, module in ipairs(api.modules) do found["neap." .. module] = neap[module] and true end -- loaded when first used
-  for _, name in ipairs { "stdin", "stdout", "stderr" } do found["neap." .. name] = true end -- opened when first used
   return found
 end
 
