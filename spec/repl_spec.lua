@@ -5,6 +5,8 @@ local neap = require "neap"
 local program = require "spec.support.program"
 local terminal = require "spec.support.terminal"
 
+if not terminal.is_possible then return pending "the interactive mode: there are no terminals here" end
+
 local UP <const>, DOWN <const>, LEFT <const>, RIGHT <const> = "\27[A", "\27[B", "\27[D", "\27OC"
 local HOME <const>, END <const>, DELETE <const> = "\27[H", "\27[F", "\27[3~"
 

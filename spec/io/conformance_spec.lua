@@ -71,15 +71,17 @@ conforms {
   end,
 }
 
-conforms {
-  name = "terminals",
-  pair = function()
-    local near, far = pty.pair()
-    return ends(assert(neap.open_fd(near)), assert(neap.open_fd(far)))
-  end,
-  two_way = true,
-  endless = true,
-}
+if require("spec.support.terminal").is_possible then
+  conforms {
+    name = "terminals",
+    pair = function()
+      local near, far = pty.pair()
+      return ends(assert(neap.open_fd(near)), assert(neap.open_fd(far)))
+    end,
+    two_way = true,
+    endless = true,
+  }
+end
 
 -- What is below TLS may notice a reset before TLS has said good-bye.
 local tls_codes <const> = { TLS_TRUNCATED = true, TLS_CLOSED = true, EPIPE = true, ECONNRESET = true }

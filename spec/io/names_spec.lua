@@ -43,8 +43,9 @@ describe("getaddrinfo", function()
       assert.equal(7, found.port)
       assert(found.address == "127.0.0.1" or found.address == "::1", found.address)
     end
-    assert.same({ { address = "127.0.0.1", port = 0, family = "inet", socktype = "stream" } },
-      neap.getaddrinfo("localhost", nil, { family = "inet" }))
+    for _, found in ipairs(assert(neap.getaddrinfo("localhost", nil, { family = "inet" }))) do
+      assert.same({ address = "127.0.0.1", port = 0, family = "inet", socktype = "stream" }, found)
+    end
   end)
 
   it("gives all addresses, in their order", function()

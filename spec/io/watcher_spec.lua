@@ -17,15 +17,7 @@ local function turns(count)
   end
 end
 
-local function is_ready(fifo, direction) return core.select_descriptors({ fifo.fd, direction }, 0) ~= nil end
-
-local function fill(fifo)
-  while is_ready(fifo, "w") do fifo.file:write(("x"):rep(4096)) end
-end
-
-local function empty(fifo)
-  while is_ready(fifo, "r") do fifo.file:read(4096) end
-end
+local fill <const>, empty <const> = descriptor.fill, descriptor.empty
 
 describe("a watcher", function()
   it("W26 on a writable descriptor fires; its second removal returns false", function()

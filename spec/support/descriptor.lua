@@ -1,4 +1,6 @@
 -- Descriptors for specs: a FIFO that is open for both directions, and its number.
+local core = require "neap.core"
+
 local descriptor = {}
 
 local function pid()
@@ -34,6 +36,17 @@ function descriptor.fifo()
     if io.type(file) == "file" then file:close() end
     os.remove(path)
   end })
+end
+
+local function is_ready(fifo, direction) return core.select_descriptors({ fifo.fd, direction }, 0) ~= nil end
+
+-- Writes to the FIFO until it takes no more; reads from it until nothing is there.
+function descriptor.fill(fifo)
+  while is_ready(fifo, "w") do fifo.file:write(("x"):rep(4096)) end
+end
+
+function descriptor.empty(fifo)
+  while is_ready(fifo, "r") do fifo.file:read(4096) end
 end
 
 return descriptor

@@ -9,6 +9,11 @@ local screen = require "spec.support.screen"
 local terminal = {}
 terminal.__index = terminal
 
+-- A container may have none.
+local multiplexer = io.open("/dev/ptmx", "r+")
+terminal.is_possible = multiplexer ~= nil
+if multiplexer then multiplexer:close() end
+
 -- Starts neap with these arguments. Options: its history's file (by default none; true: where neap has it), settings
 -- of its environment (`env`) and the terminal's size.
 function terminal.start(options)
