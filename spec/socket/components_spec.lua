@@ -2,6 +2,7 @@
 local neap = require "neap"
 local needs = require "spec.support.needs"
 local servers = require "spec.support.servers"
+local socket = require "socket"
 
 describe("socket.http", function()
   if needs.lacks "lua-socket" then return end
@@ -165,5 +166,58 @@ describe("Redis", function()
     client:get "a"
     assert.same({ "OK", "1" }, client:commit_pipeline())
     client:close()
+  end)
+end)
+
+describe("PostgreSQL", function()
+  if servers.lack "postgres" then return end
+  local server
+  lazy_setup(function() server = servers.start "postgres" end)
+  lazy_teardown(function() server:stop() end)
+
+  -- The protocol's messages, version 3.0: a letter, the length that counts itself, the contents.
+  local function receive_message(client)
+    local kind, length = string.unpack(">c1I4", assert(client:receive(5)))
+    return kind, length > 4 and assert(client:receive(length - 4)) or ""
+  end
+
+  local function wait_until_ready(client)
+    local rows = {}
+    while true do
+      local kind, contents = receive_message(client)
+      if kind == "D" then rows[#rows + 1] = contents:sub(7) end -- of one column: its count and length stand before it
+      if kind == "Z" then return rows end
+      assert(kind ~= "E", contents)
+    end
+  end
+
+  local function connect()
+    local client = assert(socket.connect("127.0.0.1", server.port))
+    assert(client:send(string.pack(">I4I4zzz", 4 + 4 + 5 + 9 + 1, 0x30000, "user", "postgres", "")))
+    wait_until_ready(client)
+    return client
+  end
+
+  local function query(client, text)
+    assert(client:send(string.pack(">c1I4z", "Q", 4 + #text + 1, text)))
+    return wait_until_ready(client)
+  end
+
+  it("sleeps for eight tasks at once", function()
+    local watcher, tasks = connect(), {}
+    for i = 1, 8 do
+      tasks[i] = neap.create_task(function()
+        local client <close> = setmetatable({ connect() }, { __close = function(self) self[1]:close() end })
+        return #query(client[1], "SELECT pg_sleep(0.5)")
+      end)
+    end
+    local most = 0
+    while not tasks[8]:done() do
+      local count = query(watcher, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+      most = math.max(most, tonumber(count[1]))
+    end
+    for _, task in ipairs(tasks) do assert.equal(1, task:await()) end
+    assert.equal(8, most)
+    watcher:close()
   end)
 end)
