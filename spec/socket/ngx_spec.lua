@@ -174,6 +174,7 @@ describe("a pool of cosockets", function()
     end)
     local socket = connect(server)
     socket:setkeepalive()
+    while served == 0 do neap.sleep(0) end
     server:close_clients()
     neap.sleep(0.02)
     local other = connect(server)
