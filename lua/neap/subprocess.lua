@@ -117,6 +117,13 @@ local function transfer_all(transfers, failure)
   transfer(failure, group, table.unpack(last, 1, 4))
 end
 
+--- A failure of one has cancelled the others: that is not for the caller to be told.
+local function transfer_or_fail(transfers, failure)
+  local ran, raised = pcall(transfer_all, transfers, failure)
+  local cancelled_here = failure.err and core.is(raised, core.CancelledError) and not core.is_cancelled()
+  if not ran and not cancelled_here then error(raised, 0) end
+end
+
 --- Fills the lists of `pieces` even where it is cancelled. When a cancel is taken back that the group has passed on,
 --- what is left goes on.
 local function communicate(process, input, most, pieces)
@@ -124,7 +131,7 @@ local function communicate(process, input, most, pieces)
   repeat
     local transfers = list_transfers(process, input, pieces, most or math.huge)
     failure.left = #transfers
-    transfer_all(transfers, failure)
+    transfer_or_fail(transfers, failure)
     input = nil
   until failure.err or failure.left == 0
   if failure.err then return nil, failure.err, failure.code end

@@ -185,6 +185,13 @@ describe("run", function()
     assert.equal(7, err.returncode)
   end)
 
+  it("is told of too much on stderr as of too much on stdout", function()
+    local result, err = run { "yes >&2; sleep 60", shell = true, max_output = 1000 }
+    assert.is_nil(result)
+    assert.is_true(neap.is(err, neap.LimitOverrunError), tostring(err))
+    assert.equal(-15, err.returncode)
+  end)
+
   it("fails with more output than is allowed, and ends the program", function()
     local result, err = run { "yes", max_output = 1000 }
     assert.is_nil(result)
