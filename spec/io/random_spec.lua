@@ -1,6 +1,6 @@
 -- Random programs over all that is of the outside: see spec/support/chaos.lua. For an attack by hand: what they leave
--- depends on the moment, and one in some dozens leaves two handles that are not explained. NEAP_SEEDS=n plays n of them,
--- NEAP_SEED=n the one of that seed.
+-- depends on the moment, and one in some dozens leaves two handles that are not explained. NEAP_SEEDS=n plays n of
+-- them, NEAP_SEED=n the one of that seed.
 local certificates = require "spec.support.certificates"
 local chaos = require "spec.support.chaos"
 local descriptor = require "spec.support.descriptor"
