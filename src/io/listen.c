@@ -208,10 +208,10 @@ static void resolved(void *owner, int status, struct addresses *addresses);
 static int look_up(struct listen_op *op) {
   union address address;
   for (; *op->hosts; op->hosts++) {
-    int status = address_parse(&address, *op->hosts, op->port) ? add_two(op, *op->hosts, NULL) : limits_name(op->rt);
+    bool is_numeric = address_parse(&address, *op->hosts, op->port);
+    int status = is_numeric ? add_two(op, *op->hosts, NULL) : limits_name(op->rt);
     if (status < 0) return status;
-    if (address_parse(&address, *op->hosts, op->port)) continue;
-    return lookup_start(&op->lookup, op->rt, *op->hosts, op->port, true, resolved, op);
+    if (!is_numeric) return lookup_start(&op->lookup, op->rt, *op->hosts, op->port, true, resolved, op);
   }
   op_complete(op->rt, &op->op, 0);
   return 0;
