@@ -72,4 +72,12 @@ function scenario.start(fn, ...)
   return task
 end
 
+-- Memory may be wanting where nobody is told but the exception handler: then the other side waits for as long.
+function scenario.limited(fn)
+  return function()
+    local limit <close> = neap.timeout(60)
+    fn()
+  end
+end
+
 return scenario

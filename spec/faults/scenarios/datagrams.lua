@@ -4,16 +4,9 @@ local neap = require "neap"
 local scenario = require "spec.faults.scenario"
 
 local start <const>, raises <const>, done <const> = scenario.start, scenario.raises, scenario.done
+local limited <const> = scenario.limited
 
 local HOST <const> = "127.0.0.1"
-
--- Memory may be wanting where nobody is told but the exception handler: then the other side waits for as long.
-local function limited(fn)
-  return function()
-    local limit <close> = neap.timeout(60)
-    fn()
-  end
-end
 
 local function open(options)
   return done(neap.open_datagram_socket(HOST, 0, options))

@@ -4,16 +4,9 @@ local scenario = require "spec.faults.scenario"
 local support = require "spec.support.stream"
 
 local start <const>, raises <const>, done <const> = scenario.start, scenario.raises, scenario.done
+local limited <const> = scenario.limited
 
 local HOST <const> = "127.0.0.1"
-
--- Memory may be wanting where nobody is told but the exception handler: then the other side waits for as long.
-local function limited(fn)
-  return function()
-    local limit <close> = neap.timeout(60)
-    fn()
-  end
-end
 
 local function serve(handler, options)
   return done(neap.start_server(handler, HOST, 0, options))
