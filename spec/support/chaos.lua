@@ -366,8 +366,8 @@ local function settle(before, older)
   return left
 end
 
--- Plays the program of that seed. Returns what it leaves behind, in words, or nil. Options: fd (to be watched), tls, ca,
--- pid; leak, a function that at last leaves something.
+-- Plays the program of that seed. Returns what it leaves behind, in words, or nil. Options: fd (to be watched), tls,
+-- ca, pid; leak, a function that at last leaves something.
 function chaos.play(seed, options)
   local older = {}
   for _, task in ipairs(neap.all_tasks()) do older[task] = true end
