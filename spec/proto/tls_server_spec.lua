@@ -138,6 +138,8 @@ describe("a server with TLS", function()
     refused("start_server: a server needs the options 'cert' and 'key', or a context with them$", true)
     refused("start_server: there is no option 'certificate'$", { certificate = "x" })
     refused("start_server: a server needs the options 'cert'", neap.tls.context())
+    refused("start_server: a server needs the options 'cert'",
+      certificates.server("good", { sni = { ["second.org"] = neap.tls.context() } }))
     refused("start_server: there are options of 'tls' that belong into the context", {
       context = neap.tls.context(), cert = "x",
     })
@@ -263,6 +265,26 @@ describe("TLS with other programs", function()
     for _, version in ipairs { "-tls1_2", "-tls1_3" } do
       local server <close> = serve(function(stream) stream:write("got ", stream:read "l", "\n") end)
       assert.matches("got word\n", s_client(server, version .. " -verify_return_error", "echo word"))
+    end
+  end)
+
+  it("resumes no session of one context in another, whose certificates it has not asked for", function()
+    for _, version in ipairs { "1.2", "1.3" } do
+      local strict <const> = assert(neap.tls.context(certificates.server("second", {
+        verify = "required", ca_file = file "root.pem",
+      })))
+      local server <close> = serve(function(stream)
+        local info <const> = stream:tls_info()
+        stream:write(info.server_hostname, info.session_reused and " resumed" or " begun", "\n")
+        stream:read "l"
+      end, certificates.server("good", { sni = { ["second.org"] = strict }, max_version = version }))
+      local session <const> = os.tmpname()
+      assert.matches("localhost begun", s_client(server, "-servername localhost -sess_out " .. session, "echo"))
+      assert.matches("localhost resumed", s_client(server, "-servername localhost -sess_in " .. session, "echo"))
+      local output <const> = s_client(server, "-servername second.org -sess_in " .. session, "echo")
+      assert.not_matches("resumed", output)
+      assert.matches("alert", output)
+      os.remove(session)
     end
   end)
 

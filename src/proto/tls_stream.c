@@ -173,6 +173,7 @@ static void check_server(lua_State *L, int index, const struct tls_context *cont
   bool asks = context->verify == TLS_VERIFY_OPTIONAL || context->verify == TLS_VERIFY_REQUIRED;
   luaL_argcheck(L, !asks || context->trusts, index,
                 "to verify clients a server needs the option 'ca_file', 'ca' or 'ca_path'");
+  for (const struct tls_name *name = context->names; name; name = name->next) check_server(L, index, name->context);
 }
 
 /* tls_check_server(context): raises unless a server can do with it. */
