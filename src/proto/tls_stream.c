@@ -208,7 +208,7 @@ static int push_options(lua_State *L, struct tls_options *options) {
   }
   options->hostname = push_hostname(L, options->context, options);
   lua_getfield(L, ARG_OPTIONS, "session");
-  options->session = tls_info_session(L, -1, options->hostname);
+  options->session = tls_info_session(L, ARG_OPTIONS, -1, options->hostname);
   if (options->context->verify == TLS_VERIFY_NONE || tls_context_trust_system(options->context)) return 0;
   return error_return_as(L, "TLS_CONTEXT", "the system's certificates cannot be loaded", operation_of(L), NULL);
 }
