@@ -96,9 +96,8 @@ SSL_SESSION *tls_info_session(lua_State *L, int argument, int index, const char 
 }
 
 static int l_gc(lua_State *L) {
-  struct session *session = object_check(L, runtime_of(L), 1, OBJECT_TLS_SESSION);
-  if (session->ssl) SSL_SESSION_free(session->ssl);
-  session->ssl = NULL;
+  struct session *session = object_end(L, 1, OBJECT_TLS_SESSION);
+  if (session && session->ssl) SSL_SESSION_free(session->ssl);
   return 0;
 }
 
