@@ -112,16 +112,16 @@ local function close_all(listeners)
 end
 
 --- With TLS each connection begins with a handshake.
-local function secure(handler, listeners, options)
-  local made, secured, err, code = pcall(require("neap.tls_streams").handler, "start_server", handler, options.tls)
+local function secure(handler, listeners, options, call)
+  local made, secured, err, code = pcall(require("neap.tls_streams").handler, call, handler, options.tls)
   if not made or not secured then close_all(listeners) end
   if not made then error(secured, 0) end
   return secured, err, code
 end
 
-local function make(handler, listeners, options)
+local function make(handler, listeners, options, call)
   if options and options.tls then
-    local secured, err, code = secure(handler, listeners, options)
+    local secured, err, code = secure(handler, listeners, options, call)
     if not secured then return nil, err, code end
     handler = secured
   end

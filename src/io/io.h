@@ -30,8 +30,12 @@ size_t io_option_limit(lua_State *L, int index);
 bool io_option_boolean(lua_State *L, int index, const char *name, bool otherwise);
 int io_option_integer(lua_State *L, int index, const char *name, int otherwise);
 
-/* Calls the function that set_tls_opener was given with the [count] first arguments. To be returned. */
-int io_open_tls(lua_State *L, int count);
+/* Whether the option "tls" asks for TLS: it is true, a table of options or a context. */
+bool io_option_tls(lua_State *L, int index);
+
+/* Calls the function that set_tls_opener was given with the name of the call and its [count] first arguments. To be
+ * returned. */
+int io_open_tls(lua_State *L, const char *call, int count);
 
 /* A number of seconds, not negative; and of the option "keepalive", where true is one too: 0 if it is not asked for. */
 double io_option_seconds(lua_State *L, int index, const char *name, double otherwise);

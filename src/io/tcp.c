@@ -177,7 +177,7 @@ static int l_open_connection(lua_State *L) {
   options.keepalive = io_option_keepalive(L, ARG_OPTIONS);
   options.head_start_ns = check_head_start(L);
   options.has_local = check_local(L, &options.local);
-  if (io_option_boolean(L, ARG_OPTIONS, "tls", false)) return io_open_tls(L, ARG_OPTIONS);
+  if (io_option_tls(L, ARG_OPTIONS)) return io_open_tls(L, "open_connection", ARG_OPTIONS);
   struct slab *slab = io_slab(L);
   struct connect_op *op = op_begin(L, &connect_kind);
   op->rt = runtime_of(L);

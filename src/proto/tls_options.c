@@ -291,9 +291,8 @@ static int l_tls_context(lua_State *L) {
 }
 
 static int l_gc(lua_State *L) {
-  struct tls_context **box = object_check(L, runtime_of(L), 1, OBJECT_TLS_CONTEXT);
-  tls_context_let_go(*box);
-  *box = NULL;
+  struct tls_context **box = object_end(L, 1, OBJECT_TLS_CONTEXT);
+  if (box) tls_context_let_go(*box);
   return 0;
 }
 
