@@ -101,7 +101,7 @@ static bool make_task(lua_State *L, struct neap_task *handle, int nargs) {
 }
 
 neap_task *neap_spawn(lua_State *L, int nargs, neap_done *done, void *user) {
-  struct neap *rt = host_check(L ? neap_of(L) : NULL, "neap_spawn");
+  struct neap *rt = host_check_state(L, "neap_spawn");
   if (!rt) return NULL;
   struct neap_task *handle = calloc(1, sizeof *handle);
   if (!handle || !lua_checkstack(L, 4)) return free(handle), lua_pop(L, nargs + 1), NULL;
