@@ -265,7 +265,7 @@ static int l_promise(lua_State *L) {
 /* --- spawn(fn, ...) --- */
 
 /* [user] is not NULL for the scenario itself, which does not end. */
-static void on_done(lua_State *L, int status, int count, void *user) {
+static void on_done(lua_State *L, int status, int count, const char *traceback, void *user) {
   called("done");
   spawned.ended++;
   if (L && lua_gettop(L) < count) complain("a task's values are not on the stack");
