@@ -99,15 +99,22 @@ static void enter_context(lua_State *L, struct neap *rt, int object) {
   context_set(L, rt);
 }
 
+/* Returns false if the host does not want to be told. */
+static bool tell_host(struct neap *rt, const struct neap_report *report) {
+  struct neap_port *port = rt->port;
+  if (!port || !port->host.on_report) return false;
+  port->telling++;
+  port->host.on_report(port->host.user, report);
+  port->telling--;
+  return true;
+}
+
 /* Where there may be no memory for more. */
 static void tell_plainly(struct neap *rt, const char *message, const char *error) {
   char line[LINE_BYTES];
   struct neap_report report = {.message = line};
   snprintf(line, sizeof line, "%s: %s", message, error);
-  if (rt->port && rt->port->host.on_report)
-    rt->port->host.on_report(rt->port->host.user, &report);
-  else
-    fprintf(stderr, "neap: %s\n", line);
+  if (!tell_host(rt, &report)) fprintf(stderr, "neap: %s\n", line);
 }
 
 /* (request, error or traceback, object or nil): calls the handler that is set, and the default one if that
@@ -151,10 +158,15 @@ static void call_protected(lua_State *L, struct neap *rt, struct request *reques
     lua_pushvalue(L, index);
   else
     lua_pushnil(L);
+  unsigned telling = rt->port->telling;
   if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
-    tell_plainly(rt, request->message, error_tostring(L, -1));
+    if (rt->port->telling > telling)
+      fprintf(stderr, "neap: on_report: it must not raise an error: %s\n", error_tostring(L, -1));
+    else
+      tell_plainly(rt, request->message, error_tostring(L, -1));
     lua_settop(L, value + contexts);
   }
+  rt->port->telling = telling;
   limits_bind(rt, bound);
   if (contexts) context_set(L, rt);
   lua_settop(L, value - 1);
@@ -260,10 +272,7 @@ static int l_default_exception_handler(lua_State *L) {
   report.traceback = field(L, "traceback");
   report.made_at = field(L, "made_at");
   if (!warning) rt->reported++;
-  if (rt->port && rt->port->host.on_report)
-    rt->port->host.on_report(rt->port->host.user, &report);
-  else
-    write_report(L, &report);
+  if (!tell_host(rt, &report)) write_report(L, &report);
   return 0;
 }
 
