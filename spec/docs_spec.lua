@@ -14,7 +14,7 @@ end
 
 local function pages()
   local files = { "README.md" }
-  local list <close> = io.popen "ls docs/*.md"
+  local list <close> = io.popen "ls docs/*.md docs/reference/*.md"
   for file in list:lines() do files[#files + 1] = file end
   return files
 end
