@@ -325,7 +325,7 @@ describe("a task group", function()
       group:create_task(howl)
     ]]
     assert.equal(1, result.status)
-    assert.matches("in function 'howl'.*\nawaited after it failed in Task%-2:\n", result.stderr)
+    assert.matches("in function <%(command line%):2>.*\nawaited after it failed in Task%-2:\n", result.stderr)
   end)
 
   it("M14 cancels all its children when the parent is cancelled right after the start", function()
