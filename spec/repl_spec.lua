@@ -47,6 +47,17 @@ describe("a line", function()
     t:run("neap.run(function() return 'run' end)", "run")
   end))
 
+  it("has neap as a global", session(function(t)
+    assert.matches("the global 'neap'", t.output)
+    t:run("neap.sleep(0.001, 'awake')", "awake")
+    ends(t)
+  end))
+
+  it("has what a script calls neap", session({ "-e", "neap = 'tide'" , "-i" }, function(t)
+    t:run("neap", "tide")
+    ends(t)
+  end))
+
   it("is told where its error was raised", session(function(t)
     t:run("function f() error 'wolf' return 1 end")
     t:run("f()", "stdin:1: wolf\nstack traceback:\n        [C]: in function 'error'\n"

@@ -285,9 +285,30 @@ local function keep_errors(fn)
   debug.upvaluejoin(fn, i, function() return env end, 1)
 end
 
+--- The level of the script's line that called into neap; `level` itself, if that is no function of neap's.
+local function skip_own(level)
+  local info = debug.getinfo(level + 1, "S")
+  local first = level
+  while info and (info.what == "C" or info.source:find "^@lua/neap/") do
+    level = level + 1
+    info = debug.getinfo(level + 1, "S")
+  end
+  return info and not info.source:find "[/\\]busted[/\\]" and level or first
+end
+
+--- An error that has no line gets that of the spec: neap's own, in which it waited, says nothing.
+local function trace_scripts()
+  local get_trace <const> = busted.getTrace
+  function busted.getTrace(element, level, message)
+    local trace = get_trace(element, skip_own(level or 3) + 1, message)
+    return trace
+  end
+end
+
 local function install(found)
   busted, safe = found, found.safe
   keep_errors(safe)
+  trace_scripts()
   busted.safe = safe_in_tasks
   blamed = core.reported()
   subscribe_first({ "error" }, on_error)

@@ -3,7 +3,8 @@
 --- connection began without.
 ---
 --- ```lua
---- -- openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=localhost
+--- -- openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=localhost \
+--- --   -addext subjectAltName=DNS:localhost
 --- local server <close> = assert(neap.start_server(handler, "127.0.0.1", 7000, {
 ---   tls = { cert = "cert.pem", key = "key.pem" },
 --- }))
