@@ -5,7 +5,7 @@ local support = require "spec.support.stream"
 
 local PAIRS <const>, BYTES <const> = 12, 100 * 1024 -- more than the block has room for
 
--- Pairs of streams as a <close> value: on each of them so many bytes have arrived, or will in a moment.
+-- Pairs of streams as a <close> value, all of which receive, also unasked: so many bytes are on their way to each.
 local function crowd()
   local all = setmetatable({}, { __close = function(self)
     for _, ends in ipairs(self) do
@@ -13,7 +13,11 @@ local function crowd()
       ends.far:close()
     end
   end })
-  for i = 1, PAIRS do all[i] = support.pair { limit = BYTES } end
+  for i = 1, PAIRS do
+    all[i] = support.pair { limit = BYTES }
+    assert(all[i].near:write "?")
+    assert.equal("?", all[i].far:read(1))
+  end
   for i, ends in ipairs(all) do
     ends.writer = neap.create_task(function() assert(ends.near:write(string.char(64 + i):rep(BYTES))) end)
   end
