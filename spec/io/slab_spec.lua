@@ -3,7 +3,7 @@ local neap = require "neap"
 local program = require "spec.support.program"
 local support = require "spec.support.stream"
 
-local PAIRS <const>, BYTES <const> = 12, 100 * 1024 -- more than the block has room for
+local PAIRS <const>, BYTES <const> = 12, 40 * 1024 -- one read each; together more than the block has room for
 
 -- Pairs of streams as a <close> value, all of which receive, also unasked: so many bytes are on their way to each.
 local function crowd()
@@ -88,7 +88,7 @@ describe("a full block of received bytes", function()
 
   local script <const> = [[
     local neap = require "neap"
-    local bytes <const> = 100 * 1024
+    local bytes <const> = 40 * 1024
     local server = assert(neap.start_server(function(stream)
       stream:read_some()
       %s
