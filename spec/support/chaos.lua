@@ -8,7 +8,7 @@ local testing = require "neap.testing"
 local chaos = {}
 
 local TASKS <const>, STEPS <const>, TURNS <const> = 8, 12, 25
-local KILL_S <const>, SETTLE_S <const> = 1.5, 5
+local KILL_S <const>, SETTLE_S <const> = 1.5, 8 -- a stream gives up a peer who does not read after 5
 
 -- Among a program's objects, so that there is one.
 local NOTHING <const> = setmetatable({}, {})
@@ -366,7 +366,8 @@ local function settle(before, older)
   return left
 end
 
--- Plays the program of that seed. Returns what it leaves behind, in words, or nil.
+-- Plays the program of that seed. Returns what it leaves behind, in words, or nil. Options: fd (to be watched), tls,
+-- ca, pid; leak, a function that at last leaves something.
 function chaos.play(seed, options)
   local older = {}
   for _, task in ipairs(neap.all_tasks()) do older[task] = true end
@@ -378,6 +379,10 @@ function chaos.play(seed, options)
   finish(world, older)
   guard:close()
   local left = settle(before, older)
+  if options.leak then
+    options.leak()
+    left = remaining(before, older)
+  end
   fs.remove(world.folder, { recursive = true })
   return left
 end

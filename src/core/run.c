@@ -13,8 +13,10 @@
 #include "core/shuffle.h"
 #include "core/task.h"
 #include "core/watchdog.h"
+#include "core/work.h"
 
-enum { VIRTUAL_IDLE_MS = 10 /* with I/O open, virtual time waits this long for it */ };
+/* With I/O open virtual time waits this long for it, and looks this often whether work goes on. */
+enum { VIRTUAL_IDLE_MS = 10 };
 
 #define NEVER INT64_MAX
 
@@ -93,11 +95,15 @@ static void wait_until_blocked(struct neap *rt) {
   }
 }
 
+static void jump(struct neap *rt) {
+  if (!work_goes_on(rt)) clock_jump(rt);
+}
+
 /* What comes next of what need not be waited for, if nothing is ready: for hosts, who wait themselves. */
 static void go_on(struct neap *rt) {
   if (rt->ready_head) return;
   if (!blocked_is_awaited(&rt->blocked))
-    clock_jump(rt);
+    jump(rt);
   else if (blocked_left(rt, runtime_steps(rt)) == 0)
     blocked_wake(rt);
 }
@@ -112,7 +118,7 @@ static bool wait_for_something(struct neap *rt) {
     poll_wait(rt, UINT64_MAX);
   } else {
     bool idle = !io || poll_idle(rt, VIRTUAL_IDLE_MS); /* I/O that woke nobody may go on */
-    if (!rt->ready_head && idle) clock_jump(rt);
+    if (!rt->ready_head && idle) jump(rt);
   }
   return true;
 }
@@ -214,6 +220,7 @@ void runtime_turn(struct neap *rt) {
 int64_t runtime_wait(struct neap *rt) {
   if (rt->ready_head) return 0;
   int64_t deadline = timer_wait(rt);
+  if (rt->clock.is_virtual && deadline == 0 && work_goes_on(rt)) deadline = VIRTUAL_IDLE_MS;
   if (!blocked_is_awaited(&rt->blocked)) return deadline;
   int64_t left = clock_ms(blocked_left(rt, runtime_steps(rt)));
   return deadline < 0 || rt->clock.is_virtual || left < deadline ? left : deadline;

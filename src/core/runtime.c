@@ -13,6 +13,7 @@
 #include "core/scope.h"
 #include "core/task.h"
 #include "core/watchdog.h"
+#include "core/work.h"
 
 enum {
   SLOW_NS = 100000000,    /* debug mode reports longer steps */
@@ -92,6 +93,7 @@ static void init(struct neap *rt, lua_State *L) {
   list_init(&rt->all_scopes);
   list_init(&rt->scopes);
   list_init(&rt->resources);
+  list_init(&rt->works);
   blocked_init(&rt->blocked);
   rt->turn_end.kind = RUN_TURN_END;
   rt->slow_ns = SLOW_NS;
@@ -223,6 +225,7 @@ void runtime_free(struct neap *rt) {
   limits_bind(rt, false);
   rt->closed = true;
   close_resources(rt);
+  work_forget_all(rt);
   if (rt->driver) driver_close(rt);
   port_close(rt);
   close_loop(rt);

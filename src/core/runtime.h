@@ -119,7 +119,8 @@ struct neap {
   struct list scopes;      /* scopes of user coroutines that are not being run, see scope.c */
   struct list resources;   /* what must be closed before the loop can be */
   struct interests *interests; /* in descriptors, see io/interest.h; NULL until there is one */
-  bool pool_used;          /* libuv's threads have been started */
+  struct list works;       /* what libuv's threads do for it, see work.h */
+  bool pool_used;          /* they have been started */
   unsigned flushing;       /* closed streams that still send: the runtime's end waits for them */
 
   struct anchors anchors;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/error.h"
 #include "io/io.h"
@@ -43,27 +44,38 @@ static int make_block(struct fs_call *call, const struct fs_arguments *a) {
   return 0;
 }
 
-static void on_work(uv_work_t *work) {
-  struct fs_call *call = (struct fs_call *)work;
-  call->status = call->kind->run(call);
+/* What is not there, or is a folder, is told at once. */
+static bool blocks_opening(const char *path) {
+  struct stat found;
+  return path && stat(path, &found) == 0 && !S_ISREG(found.st_mode) && !S_ISDIR(found.st_mode);
 }
 
-static void on_done(uv_work_t *work, int status);
+static void on_work(struct work *work) {
+  struct fs_call *call = (struct fs_call *)work;
+  bool may_block = call->kind->opens && (blocks_opening(call->path) || blocks_opening(call->other));
+  if (may_block) work_may_block(true);
+  call->status = call->kind->run(call);
+  if (may_block) work_may_block(false);
+}
 
-static int submit(struct fs_call *call, uv_loop_t *loop) {
-  int status = uv_queue_work(loop, &call->work, on_work, on_done);
+static void on_done(struct work *work, int status);
+
+static int submit(struct fs_call *call, struct neap *rt) {
+  call->work.run = on_work;
+  call->work.done = on_done;
+  int status = work_submit(&call->work, rt, rt->loop);
   call->pending = status == 0;
   return status;
 }
 
-static void on_done(uv_work_t *work, int status) {
+static void on_done(struct work *work, int status) {
   struct fs_call *call = (struct fs_call *)work;
   struct fs_op *op = call->op;
   call->pending = false;
   if (!op) return free_call(call);
   if (call->status == FS_MORE) {
     call->status = call->kind->grow(call);
-    if (call->status == 0 && submit(call, op->rt->loop) == 0) return;
+    if (call->status == 0 && submit(call, op->rt) == 0) return;
   }
   op_complete(op->rt, &op->op, 0);
 }
@@ -86,7 +98,7 @@ void fs_drop(struct neap *rt, struct op *op) {
   if (!call->pending) return free_call(call);
   call->op = NULL;
   atomic_store(&call->dropped, true);
-  uv_cancel((uv_req_t *)&call->work);
+  work_cancel(&call->work);
 }
 
 static int begin(struct neap *rt, struct fs_op *op, const struct fs_kind *kind, const struct fs_arguments *a) {
@@ -96,8 +108,7 @@ static int begin(struct neap *rt, struct fs_op *op, const struct fs_kind *kind, 
   op->call->op = op;
   int status = make_block(op->call, a);
   if (status < 0) return status;
-  rt->pool_used = true;
-  return submit(op->call, rt->loop);
+  return submit(op->call, rt);
 }
 
 int fs_await(lua_State *L, const struct fs_kind *kind, const struct fs_arguments *arguments) {

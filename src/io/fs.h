@@ -12,6 +12,7 @@
 
 #include "core/op.h"
 #include "core/runtime.h"
+#include "core/work.h"
 
 struct fs_call;
 
@@ -21,6 +22,7 @@ enum { FS_MORE = 1 };
 struct fs_kind {
   struct op_kind op; /* must be first: FS_OP */
   int paths;         /* how many of the arguments are paths: for messages */
+  bool opens;        /* them, which for what is no file may take for ever */
 
   /* In another thread: no Lua, no memory of the runtime's. Returns 0, UV_E*, or FS_MORE. Where it goes on for long
    * it looks at [dropped]. */
@@ -47,7 +49,7 @@ struct fs_arguments {
 
 /* The work. Its memory is its own, since it goes on when its task, or the runtime, is gone. */
 struct fs_call {
-  uv_work_t work; /* must be first */
+  struct work work; /* must be first */
   const struct fs_kind *kind;
   struct memory *memory;
   struct fs_op *op;    /* NULL: nobody waits for it any more */

@@ -70,7 +70,7 @@ static int push_read(lua_State *L, struct fs_call *call) {
 }
 
 static const struct fs_kind read_kind = {
-    .op = FS_OP("fs.read_file"), .paths = 1, .run = run_read, .grow = grow_read, .push = push_read};
+    .op = FS_OP("fs.read_file"), .paths = 1, .opens = true, .run = run_read, .grow = grow_read, .push = push_read};
 
 /* read_file(path): all of it, as one string. */
 static int l_read_file(lua_State *L) {
@@ -103,7 +103,7 @@ static int run_write(struct fs_call *call) {
   return status < 0 ? status : closed;
 }
 
-static const struct fs_kind write_kind = {.op = FS_OP("fs.write_file"), .paths = 1, .run = run_write};
+static const struct fs_kind write_kind = {.op = FS_OP("fs.write_file"), .paths = 1, .opens = true, .run = run_write};
 
 static const char *const write_options[] = {"append", "mode", NULL};
 
@@ -189,7 +189,7 @@ static int run_copy(struct fs_call *call) {
   return status;
 }
 
-static const struct fs_kind copy_kind = {.op = FS_OP("fs.copy"), .paths = 2, .run = run_copy};
+static const struct fs_kind copy_kind = {.op = FS_OP("fs.copy"), .paths = 2, .opens = true, .run = run_copy};
 
 static const char *const copy_options[] = {"exclusive", NULL};
 

@@ -13,7 +13,7 @@ enum { ROOM = 16 * 1024 /* for the entries that are read at a time */ };
 
 /* A folder that is open. It is written to by one thread at a time: libuv's while it is [busy]. */
 struct directory {
-  uv_work_t work; /* must be first */
+  struct work work; /* must be first */
   struct resource resource;
   struct neap *rt;
   struct scan_op *op;      /* that waits for entries */
@@ -80,7 +80,7 @@ static void read_entries(struct directory *d) {
   d->dir = NULL;
 }
 
-static void on_work(uv_work_t *work) {
+static void on_work(struct work *work) {
   struct directory *d = (struct directory *)work;
   if (!d->dir && !(d->dir = opendir(d->path)))
     d->status = fs_errno();
@@ -95,7 +95,7 @@ static void free_directory(struct directory *d) {
   memory_free(d);
 }
 
-static void on_done(uv_work_t *work, int status) {
+static void on_done(struct work *work, int status) {
   struct directory *d = (struct directory *)work;
   d->busy = false;
   if (d->abandoned)
@@ -105,8 +105,9 @@ static void on_done(uv_work_t *work, int status) {
 }
 
 static int submit(struct directory *d) {
-  d->rt->pool_used = true;
-  int status = uv_queue_work(d->rt->loop, &d->work, on_work, on_done);
+  d->work.run = on_work;
+  d->work.done = on_done;
+  int status = work_submit(&d->work, d->rt, d->rt->loop);
   d->busy = status == 0;
   return status;
 }
@@ -115,7 +116,7 @@ static void abandon(struct directory *d) {
   list_remove(&d->resource.link);
   d->abandoned = true;
   if (d->busy)
-    uv_cancel((uv_req_t *)&d->work);
+    work_cancel(&d->work);
   else
     free_directory(d);
 }

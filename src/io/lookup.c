@@ -2,6 +2,7 @@
 
 #include "core/limits.h"
 #include "core/runtime.h"
+#include "core/work.h"
 
 struct lookup {
   uv_getaddrinfo_t req; /* must be first */
@@ -13,6 +14,7 @@ struct lookup {
 
 static void on_found(uv_getaddrinfo_t *req, int status, struct addrinfo *found) {
   struct lookup *lookup = (struct lookup *)req;
+  work_may_block(false);
   if (lookup->owner) {
     struct addresses *addresses = status < 0 ? NULL : addresses_from(lookup->memory, found, lookup->port);
     if (status >= 0 && !addresses) status = UV_ENOMEM;
@@ -39,6 +41,7 @@ int lookup_start_with(struct lookup **result, struct neap *rt, const struct look
     memory_free(lookup);
     return status == UV_EINVAL ? UV_EAI_NONAME : status; /* what is no name at all */
   }
+  work_may_block(true);
   *result = lookup;
   return 0;
 }

@@ -10,6 +10,7 @@
 #include "core/limits.h"
 #include "core/op.h"
 #include "core/runtime.h"
+#include "core/work.h"
 #include "io/address.h"
 #include "io/io.h"
 #include "io/lookup.h"
@@ -193,6 +194,7 @@ struct name_op {
 
 static void on_named(uv_getnameinfo_t *req, int status, const char *host, const char *service) {
   struct reverse *reverse = (struct reverse *)req;
+  work_may_block(false);
   struct name_op *op = reverse->op;
   (void)host, (void)service; /* they lie in the request */
   if (!op) {
@@ -244,6 +246,7 @@ static int begin_reverse(struct name_op *op, const union address *address, int f
     memory_free(reverse);
     return status;
   }
+  work_may_block(true);
   reverse->op = op;
   op->reverse = reverse;
   return 0;

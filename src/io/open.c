@@ -13,6 +13,7 @@
 #include "core/limits.h"
 #include "core/op.h"
 #include "core/runtime.h"
+#include "core/work.h"
 #include "io/descriptor.h"
 #include "io/fs.h"
 #include "io/io.h"
@@ -25,7 +26,7 @@ enum { DEFAULT_PERMISSIONS = 0666, NS_PER_MS = 1000000, TRY_AGAIN_MS = 10 };
 
 /* What the pool does. It lives until that is done, whether or not anyone still waits. */
 struct opening {
-  uv_work_t req; /* must be first */
+  struct work work; /* must be first */
   struct neap *rt;
   struct open_op *op; /* NULL: nobody waits */
   bool pending;       /* libuv has it */
@@ -53,8 +54,8 @@ static bool has_no_reader(const char *path, int error) {
   return error == ENXIO && stat(path, &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
-static void open_path(uv_work_t *req) {
-  struct opening *o = (struct opening *)req;
+static void open_path(struct work *work) {
+  struct opening *o = (struct opening *)work;
   do o->fd = open(o->path, o->flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, o->permissions);
   while (o->fd < 0 && errno == EINTR);
   int error = errno;
@@ -65,10 +66,12 @@ static void open_path(uv_work_t *req) {
   if (o->fd >= 0 && o->flags & O_APPEND && (o->flags & O_ACCMODE) == O_WRONLY) lseek(o->fd, 0, SEEK_END);
 }
 
-static void on_opened(uv_work_t *req, int status);
+static void on_opened(struct work *work, int status);
 
 static int submit(struct opening *o) {
-  int status = uv_queue_work(o->rt->loop, &o->req, open_path, on_opened);
+  o->work.run = open_path;
+  o->work.done = on_opened;
+  int status = work_submit(&o->work, o->rt, o->rt->loop);
   o->pending = status == 0;
   return status;
 }
@@ -83,8 +86,8 @@ static bool wait_for_reader(struct open_op *op) {
   return timer_start(rt, &op->timer, runtime_now(rt) + TRY_AGAIN_MS * NS_PER_MS) == 0;
 }
 
-static void on_opened(uv_work_t *req, int status) {
-  struct opening *o = (struct opening *)req;
+static void on_opened(struct work *work, int status) {
+  struct opening *o = (struct opening *)work;
   struct open_op *op = o->op;
   o->pending = false;
   if (op && o->result == UV_EAGAIN && wait_for_reader(op)) return;
@@ -118,7 +121,7 @@ static void drop_open(struct neap *rt, struct op *op) {
   timer_stop(rt, &open->timer);
   if (open->opening && open->opening->pending) {
     open->opening->op = NULL;
-    uv_cancel((uv_req_t *)&open->opening->req);
+    work_cancel(&open->opening->work);
   } else {
     memory_free(open->opening);
   }
@@ -150,7 +153,6 @@ static int begin(struct neap *rt, struct open_op *op, const char *path, int flag
   *o = (struct opening){.rt = rt, .op = op, .flags = flags, .permissions = permissions, .fd = -1};
   memcpy(o->path, path, size);
   op->opening = o;
-  rt->pool_used = true;
   return submit(o);
 }
 

@@ -6,6 +6,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/work.h"
+
 enum { BLOCK_BYTES = 64 * 1024, BLOCKS_AT_ONCE = 8, BLOCKS_A_TURN = 64, JOINED_BYTES = 16 * 1024 };
 
 /* What a read fills. */
@@ -33,7 +35,7 @@ enum doing { DOING_NOTHING, DOING_READ, DOING_REQUEST, DOING_CLOSE };
 
 struct file {
   struct transport base; /* must be first */
-  uv_work_t req;         /* the one that is in flight, unless [doing] is nothing */
+  struct work work;      /* that is in flight, unless [doing] is nothing */
   uv_loop_t *loop;       /* may outlive the runtime */
   struct list queue;     /* struct file_request */
   struct block *block;   /* for the next read, or of that in flight; or NULL */
@@ -49,6 +51,8 @@ struct file {
   bool dropped;          /* the read in flight is not wanted any more */
   bool shutting;
 };
+
+static const struct transport_kind device_kind;
 
 static struct file *file_of(struct transport *t) { return (struct file *)t; }
 
@@ -98,24 +102,33 @@ static int64_t call(int fd, struct file_request *request) {
   return 0;
 }
 
-static void work(uv_work_t *req) {
-  struct file *file = container_of(req, struct file, req);
-  if (file->doing == DOING_READ)
-    file->result = read_block(file->fd, file->block);
-  else if (file->doing == DOING_REQUEST)
-    file->result = call(file->fd, first_request(file));
-  else
-    file->result = result_of(close(file->fd));
+static int64_t do_it(struct file *file) {
+  if (file->doing == DOING_READ) return read_block(file->fd, file->block);
+  if (file->doing == DOING_REQUEST) return call(file->fd, first_request(file));
+  return result_of(close(file->fd));
+}
+
+/* A device may have nothing to give for ever. */
+static void run(struct work *work) {
+  struct file *file = container_of(work, struct file, work);
+  bool may_block = file->base.kind == &device_kind;
+  if (may_block) work_may_block(true);
+  file->result = do_it(file);
+  if (may_block) work_may_block(false);
 }
 
 /* --- one after another --- */
 
 static void go_on(struct file *file);
-static void landed(uv_work_t *req, int status);
+static void landed(struct work *work, int status);
 
+/* Of a runtime that ends the resources are unlinked. */
 static void submit(struct file *file, enum doing doing) {
+  struct neap *rt = list_empty(&file->base.resource.link) ? NULL : file->base.rt;
   file->doing = doing;
-  uv_queue_work(file->loop, &file->req, work, landed);
+  file->work.run = run;
+  file->work.done = landed;
+  work_submit(&file->work, rt, file->loop);
 }
 
 static void step_back(struct file *file) {
@@ -240,8 +253,8 @@ static void read_on_now(struct file *file) {
   while (file->base.reading && !file->base.closing && count++ < BLOCKS_AT_ONCE && read_now(&file->base)) continue;
 }
 
-static void landed(uv_work_t *req, int status) {
-  struct file *file = container_of(req, struct file, req);
+static void landed(struct work *work, int status) {
+  struct file *file = container_of(work, struct file, work);
   enum doing done = file->doing;
   (void)status;
   if (done == DOING_CLOSE) {
@@ -394,8 +407,8 @@ static void free_file(struct transport *t) {
   .start = start, .stop = stop, .hold = hold, .write = write_file, .queued = queued, .shutdown = end_writing, \
   .close = close_file, .abort = abort_file, .resumes = true, .free = free_file
 
-static const struct transport_kind file_kind = {COMMON, .give_back = give_back, .read_now = read_now},
-                                   device_kind = {COMMON};
+static const struct transport_kind file_kind = {COMMON, .give_back = give_back, .read_now = read_now};
+static const struct transport_kind device_kind = {COMMON};
 
 bool transport_is_file(const struct transport *t) { return t->kind == &file_kind || t->kind == &device_kind; }
 
@@ -407,7 +420,6 @@ struct transport *transport_file(struct neap *rt, struct slab *slab, int fd, boo
   file->waits = !positioned;
   file->base.on_demand = positioned;
   list_init(&file->queue);
-  rt->pool_used = true;
   return &file->base;
 }
 
