@@ -81,6 +81,7 @@ local EDITS <const> = {
   ["cutting to the ends"] = { "onetwo\2\2\2\21\5 \11\25", "two one" },
   ["exchanging"] = { "ba\20c", "abc" },
   ["characters of several bytes"] = { "höß" .. LEFT .. "→\127" .. LEFT .. "\4o", "hoß" },
+  ["keys with Alt, that do nothing or what they do without it"] = { "a\27öb\27\27[Dc\27\27[Cd", "acbd" },
   ["wide characters and marks"] = { "日本e\204\129x" .. LEFT .. LEFT .. "\127y", "日ye\204\129x" },
 }
 

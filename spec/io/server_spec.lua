@@ -113,6 +113,13 @@ describe("a server", function()
     assert.is_false(server:is_serving())
   end)
 
+  it("names the host that it cannot look up", function()
+    local server, err, code = neap.start_server(echo, { "127.0.0.1", "::none" }, 80)
+    assert.is_nil(server)
+    assert.equal("EAI_NONAME", code)
+    assert.matches("^start_server %[::none%]:80: ", tostring(err))
+  end)
+
   it("refuses bad arguments in Lua's words, at the caller's line", function()
     local cases = {
       { "bad argument #1 to 'start_server' %(function expected, got no value%)",

@@ -20,9 +20,13 @@ struct slab *io_slab(lua_State *L);
 const char *io_check_host(lua_State *L, int index);
 int io_check_port(lua_State *L, int index);
 
-/* Raises for an option of the table at [index], if there is one, that is not among [names], which end with
- * NULL. */
+/* Pushes "host:port", for messages. */
+const char *io_push_target(lua_State *L, const char *host, int port);
+
+/* Raises for an option of the table at [index], if there is one, that is not among [names], nor among [more] where
+ * there are two lists; NULL ends each. */
 void io_check_options(lua_State *L, int index, const char *const names[]);
+void io_check_options_of_two(lua_State *L, int index, const char *const names[], const char *const more[]);
 
 /* Options of the table at [index], if there is one, or their defaults: "limit" (bytes), a boolean,
  * a positive integer. */

@@ -96,7 +96,7 @@ static void close_all(lua_State *L) {
  * a code of libuv, with the address that failed in [failed]. */
 static int listen_on_all(lua_State *L, struct listen_op *op, int port, int *failed) {
   struct addresses *addresses = op->addresses;
-  int backlog = check_backlog(L, ARG_OPTIONS), absent = UV_EAI_NODATA;
+  int backlog = check_backlog(L, ARG_OPTIONS), absent = 0;
   lua_createtable(L, addresses->count, 0);
   for (int i = 0; i < addresses->count; i++) {
     lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
@@ -130,27 +130,20 @@ static int push_listeners(lua_State *L, struct listen_op *op, int *failed) {
   return status;
 }
 
-/* Pushes "host:port" as the program gave them; of several hosts the first. */
-static const char *push_target(lua_State *L) {
-  if (lua_istable(L, ARG_HOST)) {
-    lua_rawgeti(L, ARG_HOST, 1);
-    lua_replace(L, ARG_HOST);
-  }
-  return lua_pushfstring(L, "%s:%I", lua_tostring(L, ARG_HOST), (LUAI_UACINT)lua_tointeger(L, ARG_PORT));
-}
-
 static int push_listen(lua_State *L, struct neap *rt, struct op *op) {
   struct listen_op *listen = (struct listen_op *)op;
-  struct addresses *addresses = listen->addresses;
+  const struct addresses *addresses = listen->addresses;
   (void)rt;
   char name[ADDRESS_MAX];
   int failed = 0;
-  if (op->status < 0) return error_return(L, op->status, "start_server", push_target(L));
+  if (op->status < 0) {
+    const char *host = *listen->hosts ? *listen->hosts : "*";
+    return error_return(L, op->status, "start_server", io_push_target(L, host, listen->port));
+  }
   lua_settop(L, ARG_OPTIONS);
   int status = push_listeners(L, listen, &failed);
   if (status == 0) return make_server(L, ARG_OPTIONS, "start_server");
-  const char *target = addresses->count ? address_name(&addresses->list[failed], name) : push_target(L);
-  return error_return(L, status, "start_server", target);
+  return error_return(L, status, "start_server", address_name(&addresses->list[failed], name));
 }
 
 static void drop_listen(struct neap *rt, struct op *op) {
@@ -221,10 +214,12 @@ static int look_up(struct listen_op *op) {
 static void resolved(void *owner, int status, struct addresses *addresses) {
   struct listen_op *op = owner;
   op->lookup = NULL;
-  if (status == 0) status = add_addresses(op, addresses);
+  if (status == 0) status = addresses->count > 0 ? add_addresses(op, addresses) : UV_EAI_NODATA;
   memory_free(addresses);
-  op->hosts++;
-  if (status == 0) status = look_up(op);
+  if (status == 0) {
+    op->hosts++;
+    status = look_up(op);
+  }
   if (status < 0) op_complete(op->rt, &op->op, status);
 }
 

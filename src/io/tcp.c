@@ -64,9 +64,7 @@ static int begin(struct connect_op *op, const char *host, int port) {
 
 /* Pushes "host:port" as the program gave them. */
 static const char *push_target(lua_State *L) {
-  const char *host = lua_tostring(L, ARG_HOST);
-  return lua_pushfstring(L, strchr(host, ':') ? "[%s]:%I" : "%s:%I", host,
-                         (LUAI_UACINT)lua_tointeger(L, ARG_PORT));
+  return io_push_target(L, lua_tostring(L, ARG_HOST), (int)lua_tointeger(L, ARG_PORT));
 }
 
 /* Adds to the error on top of the stack what each of several attempts met with. */
