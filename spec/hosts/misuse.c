@@ -795,6 +795,36 @@ static void report_that_raises(void) {
   close_working(neap);
 }
 
+static pthread_t first_thread;
+
+static void report_here(void *user, const neap_report *report) {
+  CHECK(pthread_equal(pthread_self(), first_thread));
+  CHECK(report->traceback && report->made_at && strstr(report->message, "nobody reads it"));
+  ++*(int *)user;
+}
+
+/* What fails in threads that scripts start is told in the thread that runs the runtime: in its run, or when it is
+ * freed, which ends them. */
+static void reports_of_threads(void) {
+  int count = 0;
+  neap_t *neap = neap_new(&(neap_config){.on_report = report_here, .user = &count});
+  first_thread = pthread_self();
+  CHECK(ends_with(neap,
+                  "local neap = require 'neap' "
+                  "function fail() neap.create_task(function() error 'nobody reads it' end) neap.sleep(0) end "
+                  "neap.thread(fail):join() neap.thread(function(fail) neap.thread(fail):join() end, fail):join()",
+                  NULL));
+  CHECK(count == 2);
+  CHECK(neap_report_errors(neap) == 2);
+  CHECK(ends_with(neap,
+                  "local neap = require 'neap' local ready = neap.Channel() "
+                  "neap.thread(function(ready) local neap = require 'neap' failed = neap.create_task(function() "
+                  "error 'nobody reads it' end) neap.sleep(0) ready:send(1) neap.sleep(60) end, ready) ready:receive()",
+                  NULL));
+  neap_free(neap);
+  CHECK(count == 3);
+}
+
 static void callbacks_that_raise(void) {
   neap_t *neap = neap_new(&(neap_config){.on_report = on_report});
   the_neap = neap;
@@ -1168,6 +1198,7 @@ static const struct mistake {
     {"function that yields", function_that_yields},
     {"callbacks that raise", callbacks_that_raise},
     {"report that raises", report_that_raises},
+    {"reports of threads", reports_of_threads},
     {"push that awaits", push_that_awaits},
     {"traceback of a task", traceback_of_a_task},
     {"settled twice", settled_twice},

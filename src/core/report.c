@@ -99,10 +99,8 @@ static void enter_context(lua_State *L, struct neap *rt, int object) {
   context_set(L, rt);
 }
 
-/* Returns false if the host does not want to be told. */
-static bool tell_host(struct neap *rt, const struct neap_report *report) {
-  struct neap_port *port = rt->port;
-  if (!port || !port->host.on_report) return false;
+bool report_tell_host(struct neap_port *port, const struct neap_report *report) {
+  if (!port->host.on_report) return false;
   port->telling++;
   port->host.on_report(port->host.user, report);
   port->telling--;
@@ -114,7 +112,7 @@ static void tell_plainly(struct neap *rt, const char *message, const char *error
   char line[LINE_BYTES];
   struct neap_report report = {.message = line};
   snprintf(line, sizeof line, "%s: %s", message, error);
-  if (!tell_host(rt, &report)) fprintf(stderr, "neap: %s\n", line);
+  if (!report_tell_host(rt->port, &report)) fprintf(stderr, "neap: %s\n", line);
 }
 
 /* (request, error or traceback, object or nil): calls the handler that is set, and the default one if that
@@ -272,7 +270,7 @@ static int l_default_exception_handler(lua_State *L) {
   report.traceback = field(L, "traceback");
   report.made_at = field(L, "made_at");
   if (!warning) rt->reported++;
-  if (!tell_host(rt, &report)) write_report(L, &report);
+  if (!report_tell_host(rt->port, &report)) write_report(L, &report);
   return 0;
 }
 

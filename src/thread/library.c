@@ -85,7 +85,7 @@ static struct thread *self_of(lua_State *L, struct neap *rt) {
   runtime_check_open(L, rt, "thread");
   if (room->self) return room->self;
   struct thread *self = thread_new(room->host);
-  if (!self) luaL_error(L, "thread: not enough memory");
+  if (!self) return luaL_error(L, "thread: not enough memory"), NULL;
   strcpy(self->name, "main");
   self->is_host = true;
   atomic_store(&self->daemon, true);
