@@ -69,21 +69,6 @@ int io_check_port(lua_State *L, int index) {
   return (int)port;
 }
 
-static bool is_among(const char *name, const char *const names[]) {
-  while (*names && strcmp(*names, name)) names++;
-  return *names != NULL;
-}
-
-void io_check_options(lua_State *L, int index, const char *const names[]) {
-  if (lua_isnoneornil(L, index)) return;
-  luaL_checktype(L, index, LUA_TTABLE);
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
-    if (!is_among(name, names))
-      luaL_argerror(L, index, lua_pushfstring(L, "there is no option '%s'", name));
-  }
-}
-
 /* Pushes an option. Returns false, with nothing pushed, if it is not given. */
 static bool push_option(lua_State *L, int index, const char *name) {
   if (lua_isnoneornil(L, index)) return false;

@@ -20,10 +20,6 @@ struct slab *io_slab(lua_State *L);
 const char *io_check_host(lua_State *L, int index);
 int io_check_port(lua_State *L, int index);
 
-/* Raises for an option of the table at [index], if there is one, that is not among [names], which end with
- * NULL. */
-void io_check_options(lua_State *L, int index, const char *const names[]);
-
 /* Options of the table at [index], if there is one, or their defaults: "limit" (bytes), a boolean,
  * a positive integer. */
 size_t io_option_limit(lua_State *L, int index);
