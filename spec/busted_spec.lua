@@ -410,7 +410,7 @@ describe("neap test and stock busted", function()
   it("end a spec at the time limit, and run its hooks", function()
     local result = assert_ends(1, "1, 0, 3, 0", "hangs")
     assert_says(result, "it took longer than 0.2 s", "deadlock: nothing can wake the waiting tasks any more",
-      "it waits for nothing waits in wait at hangs_spec.lua:8")
+      "hangs_spec.lua:8: it waits for nothing was cancelled", "it waits for nothing waits in wait at hangs_spec.lua:8")
   end)
 
   it("kill a spec that swallows that", function()

@@ -1,6 +1,7 @@
 -- The pages keep their word: each block of Lua in them runs and prints what stands behind its `-->`, and each name that
 -- they give is there.
 local api = require "spec.support.api"
+local folder = require "spec.support.folder"
 local installed = require "spec.support.installed"
 local neap = require "neap"
 local program = require "spec.support.program"
@@ -12,11 +13,15 @@ local function read(file)
   return input:read "a"
 end
 
-local function pages()
-  local files = { "README.md" }
-  local list <close> = io.popen "ls docs/*.md"
-  for file in list:lines() do files[#files + 1] = file end
+local function files_of(pattern)
+  local files = {}
+  local names <close> = io.popen("ls " .. pattern)
+  for file in names:lines() do files[#files + 1] = file end
   return files
+end
+
+local function pages()
+  return files_of "README.md docs/*.md"
 end
 
 -- The blocks of a page: `name` is the line where one stands, `code` a program.
@@ -31,9 +36,9 @@ local function blocks_of(file)
   return blocks
 end
 
-local function all_blocks()
+local function all_blocks(files)
   local blocks = {}
-  for _, file in ipairs(pages()) do
+  for _, file in ipairs(files or pages()) do
     table.move(blocks_of(file), 1, #blocks_of(file), #blocks + 1, blocks)
   end
   return blocks
@@ -128,6 +133,24 @@ describe("a block of the pages", function()
     local port = free_port()
     local code = find_block("open_connection"):gsub("7000", port)
     assert_prints_what_it_says({ name = "the client", code = code }, program.code(code).stdout)
+  end)
+end)
+
+describe("a block of the reference", function()
+  for _, block in ipairs(all_blocks(files_of "docs/reference/*.md")) do
+    it(block.name .. " loads", function() assert(load(block.code, "=" .. block.name, "t")) end)
+  end
+
+  it("on TLS makes a certificate that its client trusts", function()
+    local code = blocks_of("docs/reference/tls.md")[1].code
+    local command = assert(code:match "%-%- (openssl .-\n)local"):gsub("\n%-%-", "\n")
+    local place <close> = folder.new()
+    assert.equal(0, place:shell(command).status)
+    place:write("page.lua", "local function handler(stream) stream:write 'over TLS' end\n"
+      .. code:gsub("7000", free_port()) .. "\nprint(stream:read 'a')")
+    local result = place:shell "$NEAP page.lua"
+    assert.equal("", result.stderr)
+    assert.equal("over TLS\n", result.stdout)
   end)
 end)
 

@@ -1,5 +1,8 @@
 -- Each example says in its last lines what it prints, and does so; and what PROGRAMS promise beyond that.
+local example = require "spec.support.example"
 local program = require "spec.support.program"
+
+local assert_prints <const>, expectation <const> = example.assert_prints, example.expectation
 
 local function example_files()
   local files = {}
@@ -7,25 +10,6 @@ local function example_files()
   for file in list:lines() do files[#files + 1] = file end
   list:close()
   return files
-end
-
--- The lines after `-- expect: `, or nil. In them `...` stands for any text within a line.
-local function expectation(file)
-  local lines = {}
-  for line in io.lines(file) do
-    lines[#lines + 1] = line:match "^%-%- expect: (.*)$"
-  end
-  return #lines > 0 and table.concat(lines, "\n") .. "\n" or nil
-end
-
-local function as_pattern(expected)
-  return "^" .. expected:gsub("%p", "%%%0"):gsub("%%%.%%%.%%%.", "[^\n]*") .. "$"
-end
-
-local function assert_prints(expected, result, name)
-  if not result.stdout:find(as_pattern(expected)) then assert.equal(expected, result.stdout, name) end
-  assert.equal("", result.stderr, name)
-  assert.equal(0, result.status, name)
 end
 
 -- Programs that end soon, and the least time they take on a real clock.

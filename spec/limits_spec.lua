@@ -27,6 +27,9 @@ local function assert_ends(expected, options, script)
   if expected:find "%.%.%.$" then
     expected = expected:sub(1, -4)
     ended = ended and ended:sub(1, #expected)
+  elseif expected:find "^%.%.%." then
+    expected = expected:sub(4)
+    ended = ended and ended:sub(-#expected)
   end
   assert.equal(expected, ended, same)
   assert.equal("ok 2", same)

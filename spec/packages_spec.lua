@@ -1,4 +1,5 @@
 -- What users install, where it goes, and that it works there.
+local example = require "spec.support.example"
 local installed = require "spec.support.installed"
 local program = require "spec.support.program"
 
@@ -27,15 +28,21 @@ foreach(library neap neap_static)
 endforeach()
 ]]
 
--- Examples whose body awaits, which only the command lets it do. All others run in the stock interpreter, too.
-local FOR_THE_COMMAND <const> = {
-  bounded_buffer = true, concurrent = true, context = true, copy_file = true, counter = true, echo = true,
-  echo_cores = true, fetch = true, hello = true, http_many = true, inspect = true, interval = true, make = true,
+-- Examples that await in their body, which the command makes a task; here neap.run does.
+local AWAITING <const> = {
+  bounded_buffer = true, chat = true, concurrent = true, context = true, copy_file = true, counter = true,
+  echo_cores = true, forward = true, hello = true, http_many = true, inspect = true, interval = true, make = true,
   parallel = true, queue_workers = true, sequential = true, sheep = true, sheep_semaphore = true, shell = true,
-  store = true, tail = true, thread_daemon = true, threadsafe = true, threadsafe_tasks = true, tls_client = true,
-  udp_echo = true,
-  chat = true, forward = true,
+  tail = true, threadsafe = true, threadsafe_tasks = true, udp_echo = true,
 }
+
+-- Those that run until they are ended, that want arguments, and one that goes on when its body has ended.
+local FOR_THE_COMMAND <const> = { echo = true, fetch = true, store = true, thread_daemon = true, tls_client = true }
+
+local IN_A_TASK <const> = [[
+  local neap = require "neap"
+  neap.install()
+  neap.Runner { clock = "virtual" }:run(assert(loadfile(table.remove(arg, 1))))]]
 
 local function assert_prints(expected, result)
   assert.equal("", result.stderr)
@@ -107,14 +114,19 @@ describe("what is installed", function()
   end)
 
   it("runs every example in the stock interpreter that is not for the command alone", function()
+    dir:write("in_a_task.lua", IN_A_TASK)
+    local enter = "export " .. installed.LUA_CPATH:gsub('"$', ';;"') .. "; cd prefix/share/doc/neap && "
+    local init = [[LUA_INIT='require "neap" require("neap.testing").virtual_clock()' ]]
     for _, file in ipairs(lines_of(dir:shell("cd prefix/share/doc/neap/examples && ls *.lua").stdout)) do
-      local init = [[ LUA_INIT='require "neap" require("neap.testing").virtual_clock()']]
-      local result = dir:shell(installed.LUA_CPATH .. init .. ' lua5.4 "prefix/share/doc/neap/examples/$1"', file)
-      local for_command = FOR_THE_COMMAND[file:match "^(.*)%.lua$"] == true
-      assert.equal(for_command, result.status ~= 0, file .. ": " .. result.stderr)
-      if for_command then
+      local name = file:match "^(.*)%.lua$"
+      local command = AWAITING[name] and "lua5.4 ../../../../in_a_task.lua" or init .. "lua5.4"
+      local result = dir:shell(enter .. command .. ' "examples/$1"', file)
+      if FOR_THE_COMMAND[name] then
+        assert.equal(1, result.status, name)
         assert(result.stderr:find "outside a task" or result.stderr:find "no loop is running"
           or result.stderr:find "is opened in a task", result.stderr)
+      else
+        example.assert_prints(example.expectation("examples/" .. file), result, name)
       end
     end
   end)

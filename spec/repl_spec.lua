@@ -47,6 +47,17 @@ describe("a line", function()
     t:run("neap.run(function() return 'run' end)", "run")
   end))
 
+  it("has neap as a global", session(function(t)
+    assert.matches("the global 'neap'", t.output)
+    t:run("neap.sleep(0.001, 'awake')", "awake")
+    ends(t)
+  end))
+
+  it("has what a script calls neap", session({ "-e", "neap = 'tide'" , "-i" }, function(t)
+    t:run("neap", "tide")
+    ends(t)
+  end))
+
   it("is told where its error was raised", session(function(t)
     t:run("function f() error 'wolf' return 1 end")
     t:run("f()", "stdin:1: wolf\nstack traceback:\n        [C]: in function 'error'\n"
@@ -70,6 +81,7 @@ local EDITS <const> = {
   ["cutting to the ends"] = { "onetwo\2\2\2\21\5 \11\25", "two one" },
   ["exchanging"] = { "ba\20c", "abc" },
   ["characters of several bytes"] = { "höß" .. LEFT .. "→\127" .. LEFT .. "\4o", "hoß" },
+  ["keys with Alt, that do nothing or what they do without it"] = { "a\27öb\27\27[Dc\27\27[Cd", "acbd" },
   ["wide characters and marks"] = { "日本e\204\129x" .. LEFT .. LEFT .. "\127y", "日ye\204\129x" },
 }
 

@@ -133,10 +133,11 @@ NEAP_API int neap_dofile(neap_t *neap, const char *path);
 typedef struct neap_task neap_task;
 
 /* Is called once, on the runtime's thread, when the task has ended: its [count] values are on top of the
- * stack of [L], and status is LUA_OK; or the error is, and status is not LUA_OK. The stack is cleared
- * behind it, and the neap_task is not valid any more. If the runtime is freed first, [L] is NULL, status
- * LUA_ERRRUN and [count] 0. */
-typedef void neap_done(lua_State *L, int status, int count, void *user);
+ * stack of [L], and status is LUA_OK; or the error is, status is not LUA_OK, and [traceback] says where it
+ * was raised, or is NULL. The stack is cleared behind it; what lies below the values is not the host's. The
+ * neap_task is not valid any more. If the runtime is freed first, [L] is NULL, status LUA_ERRRUN and
+ * [count] 0. It may raise, which is reported. */
+typedef void neap_done(lua_State *L, int status, int count, const char *traceback, void *user);
 
 /* Pops a function and its [nargs] arguments from the stack of [L], the runtime's state or the one that a C
  * function was given, and makes a task of them, which starts with the next turn. [done] may be NULL: then

@@ -264,19 +264,21 @@ local function begun(text, pattern)
   return 0
 end
 
---- Bytes up to the pattern, at most so many at once; nil behind it.
+--- Bytes up to the pattern, at most so many at once; nil behind it. No byte is looked at twice, but for those that may
+--- begin the pattern.
 local function receive_until(self, state, search, most)
   local pattern <const> = search.pattern
-  local start, from = base.start(state), 1
   if search.ended then
     search.ended = nil
     return nil
   end
+  local start <const>, looked = base.start(state), 0
+  local text = base.joined(state):sub(state.position) -- what lies behind those that were looked at
   while true do
-    local text = base.joined(state):sub(state.position)
-    local at = text:find(pattern, from, true)
-    local known = at and (search.inclusive and at + #pattern - 1 or at - 1) or #text - begun(text, pattern)
-    if most and known > most or most and known == most and not at then return base.take(state, most) end
+    local at <const> = text:find(pattern, 1, true)
+    local count <const> = at and (search.inclusive and at + #pattern - 1 or at - 1) or #text - begun(text, pattern)
+    local known <const> = looked + count
+    if most and (known > most or known == most and not at) then return base.take(state, most) end
     if at then
       local data = base.take(state, known)
       if not search.inclusive then base.take(state, #pattern) end
@@ -284,10 +286,9 @@ local function receive_until(self, state, search, most)
       if most and known == 0 then return nil end
       return data
     end
-    from = math.max(#text - #pattern + 2, 1)
     local err = base.fill(self, state, start)
-    if err == "closed" then return nil, err, base.take(state, state.size) end
-    if err then return nil, err, base.take(state, state.size - begun(text, pattern)) end
+    if err then return nil, err, base.take(state, err == "closed" and state.size or known) end
+    looked, text = known, text:sub(count + 1) .. state.chunks[#state.chunks]
   end
 end
 

@@ -284,25 +284,33 @@ for other, key in pairs {
   keys[other] = keys[key]
 end
 
+--- Of the character behind `at`; nil if it has not come whole.
+local function length_of_whole(bytes, at)
+  local length <const> = length_after(bytes:byte(at + 1))
+  if #bytes - at < length and not bytes:find("[^\x80-\xBF]", at + 2) then return nil end
+  return length_at(bytes, at)
+end
+
+--- Of the key that begins with an escape, perhaps: a sequence, or Alt with a character.
+local function length_of_escape(bytes)
+  local _, stop = bytes:find "^\27%[[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]"
+  if not stop then _, stop = bytes:find "^\27O." end
+  if stop then return stop end
+  if #bytes == 1 or bytes:find "^\27[%[O]" and #bytes < 32 then return nil end -- no key is that long
+  if bytes:find "^\27[\27%[O]" then return 1 end
+  local length <const> = length_of_whole(bytes, 1)
+  return length and length + 1
+end
+
 --- Takes the next key off the bytes; nil if it has not come whole.
 function Editor:next_key()
-  local bytes = self.bytes
+  local bytes <const> = self.bytes
   if bytes == "" then return nil end
-  local key = bytes:match "^\27%[[\x30-\x3f]*[\x20-\x2f]*[\x40-\x7e]" or bytes:match "^\27O."
-    or bytes:match "^\27[^%[O]"
-  if not key then
-    if bytes:byte() == 27 then
-      if #bytes < 32 then return nil end -- no key is that long
-      key = "\27"
-    else
-      local byte = bytes:byte()
-      local length = length_after(byte)
-      if #bytes < length and not bytes:find("[^\x80-\xBF]", 2) then return nil end
-      key = bytes:sub(1, length_at(bytes, 0))
-    end
-  end
-  self.bytes = bytes:sub(#key + 1)
-  return key
+  local length
+  if bytes:byte() == 27 then length = length_of_escape(bytes) else length = length_of_whole(bytes, 0) end
+  if not length then return nil end
+  self.bytes = bytes:sub(length + 1)
+  return bytes:sub(1, length)
 end
 
 local PASTE_END <const> = "\27[201~"

@@ -1,15 +1,18 @@
 --- Task groups: a block that ends when all the tasks made in it have ended.
 local core = require "neap.core"
 local check = require "neap.check"
+local report = require "neap.report"
 
 ---@class neap.TaskGroup
 ---@field errors any[] every error of a child or of the body, in the order of time
 local TaskGroup = { __name = "neap.TaskGroup" }
 TaskGroup.__index = TaskGroup
 
-local function record(group, err)
+--- `task` is the child that failed; nil: it was the body.
+local function record(group, err, task)
   group.error_count = group.error_count + 1
   group.errors[group.error_count] = err
+  group.failed[group.error_count] = task or false
 end
 
 --- In the order in which they were made.
@@ -31,8 +34,7 @@ local function on_child_done(group, task)
   group.children[task] = nil
   group.count = group.count - 1
   if task:failed() then
-    record(group, core.peek_exception(task))
-    group.failed[#group.failed + 1] = task
+    record(group, core.peek_exception(task), task)
     if group.state == "open" then
       group.state = "failing"
       group.scope:cancel()
@@ -115,12 +117,21 @@ local function wait_shielded(group)
   wait_for_children(group)
 end
 
-local function report_later_errors(group)
-  for i = 2, group.error_count do
-    core.get_event_loop():call_exception_handler {
-      message = "a task group failed more than once", exception = group.errors[i],
-    }
+--- Who awaited a child that failed has its very error, which is told once.
+local function report_later_errors(group, failed)
+  local told = {}
+  for i = 1, group.error_count do
+    local err <const> = group.errors[i]
+    local key <const> = err == err and err or told -- neither nil nor NaN
+    if i > 1 and not told[key] then report("a task group failed more than once", err, failed[i]) end
+    told[key] = true
   end
+end
+
+--- By the child's own result, so that the traceback tells where it failed.
+local function raise_first(group, child)
+  if child then child:result() end
+  error(group.errors[1], 0)
 end
 
 function TaskGroup.__close(group, err)
@@ -138,12 +149,15 @@ function TaskGroup.__close(group, err)
   end
   group.state = "closed"
   group.scope:close()
-  for _, task in ipairs(group.failed) do task:exception() end -- they are read now
+  local failed <const> = group.failed
   group.failed = {}
+  for i = 1, group.error_count do
+    if failed[i] then failed[i]:exception() end -- it is read now
+  end
   if group.error_count > 0 then
     core.untell_cancel()
-    report_later_errors(group)
-    if err == nil or group.errors[1] ~= err then error(group.errors[1], 0) end
+    report_later_errors(group, failed)
+    if err == nil or group.errors[1] ~= err then raise_first(group, failed[1]) end
   elseif err == nil and failure ~= nil
     and (core.is_cancelled() or not group.scope:cancelled() or not core.is(failure, core.CancelledError)) then
     error(failure, 0)

@@ -11,7 +11,7 @@ local terminal <const> = require "neap.terminal"
 local getmetatable, select, tostring, type = getmetatable, select, tostring, type
 local load, pcall, xpcall, debug, traceback = load, pcall, xpcall, debug, debug.traceback
 local concat, getenv, max, setmetatable = table.concat, os.getenv, math.max, setmetatable
-local io, package, globals <const> = io, package, _G
+local io, package, require, rawget, rawset, globals <const> = io, package, require, rawget, rawset, _G
 
 local STDIN <const> = 0
 
@@ -233,8 +233,19 @@ local function run(chunk)
   finish(xpcall(chunk, with_traceback))
 end
 
+--- As in asyncio's interactive mode, unless the user has something of that name.
+local function provide_neap()
+  if rawget(globals, "neap") ~= nil then return false end
+  rawset(globals, "neap", require "neap")
+  return true
+end
+
 return function()
   local edits = setting "NEAP_EDITOR" ~= "none" and terminal.open()
+  local provided = provide_neap()
+  if edits and provided then
+    io.stdout:write("neap ", globals.neap._VERSION, ": lines may await; the module is the global 'neap'\n")
+  end
   local read = edits and start_editing() or plain.read
   for code in read do
     local chunk, message = compile(code)

@@ -1,8 +1,10 @@
 --- Servers: a task for each connection.
 local check = require "neap.check"
 local core = require "neap.core"
+local report = require "neap.report"
 
 local ACCEPT_PAUSE_S <const> = 1
+local CALLER_OF_START_SERVER <const> = 5 -- above start: pcall, start_or_close, make, start_server
 
 ---@class neap.Server
 ---@field port integer? the port it listens on, of an internet server
@@ -10,13 +12,6 @@ local ACCEPT_PAUSE_S <const> = 1
 ---@field closing boolean whether it was closed: handlers that go on look at this, or await `wait_closing`
 local Server = { __name = "neap.Server" }
 Server.__index = Server
-
-local function report(message, err, task)
-  core.get_event_loop():call_exception_handler {
-    message = message, exception = err, task = task,
-    traceback = task and task:get_stack(), made_at = task and task:made_at(),
-  }
-end
 
 --- A connection may be accepted.
 local function make_room(server)
@@ -52,7 +47,7 @@ local function on_handler_done(server, task)
 end
 
 local function handle(server, stream)
-  local task = core.create_task(server.handler, stream, server)
+  local task = core.create_task_at(0, server.handler, stream, server) -- made where the server was
   server.streams[task] = stream
   server.busy = server.busy + 1
   server.connections = server.connections + 1
@@ -100,8 +95,20 @@ local function on_accepter_done(server, task)
   end_if_done(server)
 end
 
+--- `level` is that of the function that the server's tasks are said to be made by.
+local function start(server, level)
+  server.started = true
+  for _, listener in ipairs(server.listeners) do
+    local task = core.create_task_at(level + 1, accept_all, server, listener)
+    server.accepters[task] = true
+    server.busy = server.busy + 1
+    task:add_done_callback(server.on_accepter_done)
+    task:set_name("server on " .. (server.path or "port " .. server.port))
+  end
+end
+
 local function start_or_close(server)
-  local started, err = pcall(server.start_serving, server)
+  local started, err = pcall(start, server, CALLER_OF_START_SERVER)
   if started then return end
   server:close()
   error(err, 0)
@@ -112,16 +119,16 @@ local function close_all(listeners)
 end
 
 --- With TLS each connection begins with a handshake.
-local function secure(handler, listeners, options)
-  local made, secured, err, code = pcall(require("neap.tls_streams").handler, "start_server", handler, options.tls)
+local function secure(handler, listeners, options, call)
+  local made, secured, err, code = pcall(require("neap.tls_streams").handler, call, handler, options.tls)
   if not made or not secured then close_all(listeners) end
   if not made then error(secured, 0) end
   return secured, err, code
 end
 
-local function make(handler, listeners, options)
+local function make(handler, listeners, options, call)
   if options and options.tls then
-    local secured, err, code = secure(handler, listeners, options)
+    local secured, err, code = secure(handler, listeners, options, call)
     if not secured then return nil, err, code end
     handler = secured
   end
@@ -142,15 +149,7 @@ end
 --- kernel.
 function Server:start_serving()
   if self.closing then core.misuse "start_serving: the server is closed" end
-  if self.started then return end
-  self.started = true
-  for _, listener in ipairs(self.listeners) do
-    local task = core.create_task(accept_all, self, listener)
-    self.accepters[task] = true
-    self.busy = self.busy + 1
-    task:add_done_callback(self.on_accepter_done)
-    task:set_name("server on " .. (self.path or "port " .. self.port))
-  end
+  if not self.started then start(self, 2) end
 end
 
 --- The address of the first socket it listens on: host and port, or the path.

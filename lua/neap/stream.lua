@@ -49,8 +49,9 @@ local core = require "neap.core"
 
 ---@class neap.UnixConnectionOptions
 ---@field limit integer? bytes of a line (65536)
+---@field tls neap.TLSContext|neap.TLSOptions|nil TLS over it; it has to say `server_hostname`, or not to check it
 
-core.set_tls_opener(function(...) return require("neap.tls_streams").open_connection(...) end)
+core.set_tls_opener(function(call, ...) return require("neap.tls_streams")[call](...) end)
 
 return {
   open_connection = core.open_connection, open_unix_connection = core.open_unix_connection,

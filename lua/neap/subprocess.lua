@@ -148,8 +148,8 @@ local function check_input(call, index, input)
 end
 
 --- Writes `input` to its standard input, which is then closed, reads its output to the end, and waits for its end: all
---- at once, so that no full pipe can hold anybody up. A child that does not read all of the input is no failure.
---- Longer output than `max_output` bytes of stdout, or of stderr, is. When this is cancelled, the process runs on.
+--- at once, so that no full pipe can hold anybody up. A child that does not read all of the input is no failure;
+--- output of more than `max_output` bytes, of stdout or of stderr, is one. When this is cancelled, the process runs on.
 ---@param input string?
 ---@param max_output integer?
 ---@return string? stdout "" where that is no pipe
@@ -300,13 +300,16 @@ local function exit_error(process, pieces)
 end
 
 local function raise_failure(failure, process, pieces)
-  if core.is(failure, core.TimeoutError) and not failure.args then add_output(failure, process, pieces) end
+  if core.is(failure, core.TimeoutError) and not failure.args then
+    failure.message = ("subprocess.run %s: %s"):format(process.args[1], failure.message)
+    add_output(failure, process, pieces)
+  end
   error(failure, 0)
 end
 
 --- Runs a program to its end, and returns what it has written. It reads `input`, or nothing, and leads a `group` of its
---- own unless `stdin = "inherit"`. Where this is cancelled, or has reached its time limit, the process is closed first:
---- TimeoutError then has the output so far as `stdout` and `stderr`.
+--- own unless `stdin = "inherit"`. Where this is cancelled, or has reached its time limit, the process is closed first.
+--- The limit raises TimeoutError, as limits do; it has the output so far as `stdout` and `stderr`.
 ---@param options neap.RunOptions
 ---@return neap.RunResult?
 ---@return neap.Error?

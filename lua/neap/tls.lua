@@ -1,8 +1,10 @@
---- TLS. The option `tls` of `neap.open_connection` and `neap.start_server` takes a table of options (neap.TLSOptions),
---- a context, or, for a client, `true`. `stream:start_tls` goes on over TLS where a connection began without.
+--- TLS. The option `tls` of `neap.open_connection`, `neap.start_server` and their like for Unix sockets takes a table
+--- of options (neap.TLSOptions), a context, or, for a client, `true`. `stream:start_tls` goes on over TLS where a
+--- connection began without.
 ---
 --- ```lua
---- -- openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=localhost
+--- -- openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=localhost \
+--- --   -addext subjectAltName=DNS:localhost
 --- local server <close> = assert(neap.start_server(handler, "127.0.0.1", 7000, {
 ---   tls = { cert = "cert.pem", key = "key.pem" },
 --- }))

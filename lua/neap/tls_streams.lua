@@ -16,18 +16,18 @@ local function options_of(tls)
   return {}
 end
 
---- What is raised is raised to the script: misuse at its line, anything else as it is.
-local function raise(call, err)
-  if type(err) ~= "string" then error(err, 0) end
-  local text <const> = err:gsub("^lua/neap/[^:]+:%d+: ", ""):gsub("^bad argument #%d+ to '[^']*' %((.*)%)$", "%1")
-  core.misuse(call .. ": " .. text)
+--- Which argument the options are.
+local ARGUMENT <const> = { open_connection = 3, open_unix_connection = 2, start_server = 4, start_unix_server = 3 }
+
+local function refuse(call, what)
+  core.misuse(("bad argument #%d to '%s' (%s)"):format(ARGUMENT[call], call, what))
 end
 
-local function check(call, tls)
-  local kind = type(tls)
-  if tls ~= true and kind ~= "table" and kind ~= "userdata" then
-    core.misuse(call .. ": the option 'tls' is neither true nor a table of options nor a context")
-  end
+--- What a call inside has against its arguments is raised to the script, at its line.
+local function raise(call, err)
+  local what <const> = type(err) == "string" and err:match "bad argument #%d+ to '[^']*' %((.*)%)$"
+  if what then refuse(call, what) end
+  error(err, 0)
 end
 
 --- Closes the stream at the end of a block, unless that is taken back: a task may be killed in the handshake.
@@ -41,17 +41,32 @@ local function secured(guard, call, done, ...)
   return ...
 end
 
---- open_connection with the option `tls`.
-function M.open_connection(host, port, options)
-  check("open_connection", options.tls)
-  local plain <const>, tls <const> = copy(options), options_of(options.tls)
-  plain.tls = nil
-  if tls.server_hostname == nil then tls.server_hostname = host end
-  local stream, err, code = core.open_connection(host, port, plain)
+--- Begins TLS over a connection that was opened; or passes on what stood against that.
+local function secure(call, target, tls, stream, err, code)
   if not stream then return nil, err, code end
   local guard <close> = setmetatable({ stream = stream }, Guard)
+  return secured(guard, call, pcall(core.start_tls, stream, tls, call, target))
+end
+
+local function without_tls(options)
+  local plain <const> = copy(options)
+  plain.tls = nil
+  return plain
+end
+
+--- open_connection with the option `tls`.
+function M.open_connection(host, port, options)
+  local tls <const> = options_of(options.tls)
+  if tls.server_hostname == nil then tls.server_hostname = host end
   local target <const> = (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, port)
-  return secured(guard, "open_connection", pcall(core.start_tls, stream, tls, "open_connection", target))
+  return secure("open_connection", target, tls, core.open_connection(host, port, without_tls(options)))
+end
+
+--- open_unix_connection with the option `tls`.
+function M.open_unix_connection(path, options)
+  local target <const> = path:gsub("^\0", "@")
+  return secure("open_unix_connection", target, options_of(options.tls),
+    core.open_unix_connection(path, without_tls(options)))
 end
 
 --- What each connection of a server begins with.
@@ -60,7 +75,7 @@ local function server_options(call, tls)
   local each <const> = { server = true, context = common.context, handshake_timeout = common.handshake_timeout }
   common.server, common.context, common.handshake_timeout, common.on_handshake_error = nil, nil, nil, nil
   if each.context and next(common) then
-    core.misuse(call .. ": there are options of 'tls' that belong into the context")
+    refuse(call, "there are options of 'tls' that belong into the context")
   end
   local err, code
   if not each.context then
@@ -73,7 +88,6 @@ end
 
 --- The handler of a server with the option `tls`: it begins with the handshake. Nil, err, code if a file is not there.
 function M.handler(call, handler, tls)
-  check(call, tls)
   local made, options, err, code = pcall(server_options, call, tls)
   if not made then raise(call, options) end
   if not options then return nil, err, code end

@@ -137,3 +137,32 @@ start_server: the runtime is closed
     try(kept.server.close, kept.server)
     print(not kept.server:is_serving(), kept.loop:is_closed())]]))
 end)
+
+describe("what a program has finalized", function()
+  it("is nothing any more", function()
+    local result <const> = program.run { program.neap, "-e", [[
+      local neap = require "neap"
+      local function finalized(object)
+        for _ = 1, 2 do debug.getmetatable(object).__gc(object) end
+        return object
+      end
+      local function refused(text, fn, ...)
+        local ok, message = pcall(fn, ...)
+        assert(not ok and message:find(text, 1, true), message)
+      end
+      local channel, thread = finalized(neap.Channel()), neap.thread(function() end)
+      refused("neap.Channel expected", channel.send, channel, 1)
+      refused("neap.Channel expected", tostring, channel)
+      refused("cannot copy ", neap.Channel().send_nowait, neap.Channel(), channel)
+      local call, join = thread:call_soon_threadsafe(function() end), thread.join
+      refused("neap.ThreadHandle expected", call.cancel, finalized(call))
+      thread:join()
+      refused("neap.Thread expected", join, finalized(thread))
+      refused("neither true", neap.open_connection, "127.0.0.1", 1, { tls = finalized(neap.tls.context()) })
+      print "done"
+    ]] }
+    assert.equal("done\n", result.stdout, result.stderr)
+    assert.equal("", result.stderr)
+    assert.equal(0, result.status)
+  end)
+end)

@@ -1,5 +1,6 @@
 -- TaskGroup: tasks that live and fail together.
 local neap = require "neap"
+local program = require "spec.support.program"
 local testing = require "neap.testing"
 local support = require "spec.support.tasks"
 
@@ -280,6 +281,51 @@ describe("a task group", function()
     end)
     assert.same({ "child", "body" }, kept.errors)
     assert.same({ "body" }, reports)
+  end)
+
+  it("reports an error once that went from a child through those who await it", function()
+    local kept, wolf = nil, {}
+    local reports = reports_of(function()
+      local err = raised(function()
+        local group <close> = neap.TaskGroup()
+        kept = group
+        local child = group:create_task(fail_after(0, wolf))
+        for _ = 1, 2 do
+          local last = child
+          child = group:create_task(function() last:await() end)
+        end
+        child:await()
+      end)
+      assert.equal(wolf, err)
+    end)
+    assert.equal(wolf, kept.errors[2]) -- errors has it as often as it was met
+    assert.same({}, reports)
+  end)
+
+  it("tells of each later error whose it was", function()
+    local loop, contexts = neap.get_running_loop(), {}
+    loop:set_exception_handler(function(_, context) contexts[#contexts + 1] = context end)
+    local place = debug.getinfo(1, "l").currentline + 3
+    raised(function()
+      local group <close> = neap.TaskGroup()
+      group:create_task(fail_in_cleanup "second"):set_name "cleaner"
+      group:create_task(fail_after(0, "first"))
+    end)
+    loop:set_exception_handler(nil)
+    assert.equal("cleaner", contexts[1].task:get_name())
+    assert.equal("spec/core/group_spec.lua:" .. place, contexts[1].made_at)
+    assert.matches("in function 'error'.*group_spec.lua", contexts[1].traceback)
+  end)
+
+  it("raises a child's error with the traceback of where it failed", function()
+    local result = program.code [[
+      local neap = require "neap"
+      local function howl() neap.sleep(0) error "wolf" end
+      local group <close> = neap.TaskGroup()
+      group:create_task(howl)
+    ]]
+    assert.equal(1, result.status)
+    assert.matches("in function <%(command line%):2>.*\nawaited after it failed in Task%-2:\n", result.stderr)
   end)
 
   it("M14 cancels all its children when the parent is cancelled right after the start", function()

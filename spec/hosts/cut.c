@@ -3,6 +3,7 @@
  *     cut SCENARIO [STEP]     a script in spec/hosts/cut, cut after 0, STEP, ... 50 turns, in each of the modes
  *
  * and then nothing may be left of it, and all that is the host's must go on. */
+#include <ftw.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "counting.h"
 #include "neap.h"
@@ -68,6 +70,23 @@ __attribute__((format(printf, 1, 2))) static void complain(const char *format, .
 static void called(const char *what) {
   if (is_over) complain("%s was called after the end", what);
 }
+
+/* --- a folder for what scenarios write, in memory if it can be: to sync takes a disk its time --- */
+
+static char in_memory[] = "/dev/shm/neap-cut-XXXXXX", on_disk[] = "/tmp/neap-cut-XXXXXX";
+static const char *folder;
+
+static void make_folder(void) {
+  folder = mkdtemp(in_memory);
+  if (!folder && !(folder = mkdtemp(on_disk))) abort();
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *place) {
+  (void)info, (void)type, (void)place;
+  return remove(path);
+}
+
+static void remove_folder(void) { nftw(folder, remove_one, 10, FTW_DEPTH | FTW_PHYS); }
 
 /* --- threads that do what they are given, one after the other --- */
 
@@ -246,7 +265,7 @@ static int l_promise(lua_State *L) {
 /* --- spawn(fn, ...) --- */
 
 /* [user] is not NULL for the scenario itself, which does not end. */
-static void on_done(lua_State *L, int status, int count, void *user) {
+static void on_done(lua_State *L, int status, int count, const char *traceback, void *user) {
   called("done");
   spawned.ended++;
   if (L && lua_gettop(L) < count) complain("a task's values are not on the stack");
@@ -321,6 +340,8 @@ static void start(struct host *host, const char *scenario) {
   lua_pushglobaltable(L);
   luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);
+  lua_pushstring(L, folder);
+  lua_setglobal(L, "folder");
   lua_pushfstring(L, "spec/hosts/cut/%s.lua", scenario);
   if (luaL_loadfile(L, lua_tostring(L, -1)) != LUA_OK) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
@@ -457,9 +478,11 @@ int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   signal(SIGPIPE, SIG_IGN);
   counting_take_libuv();
+  make_folder();
   play(argv[1], &modes[0], TURNS); /* what libuv makes once for the process */
   for (int mode = 0; mode < MODES; mode++)
     for (int turns = 0; turns <= TURNS; turns += step, cuts++) run(argv[1], &modes[mode], turns);
+  remove_folder();
   print_totals(argv[1], cuts);
   return bad ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -239,7 +239,7 @@ static void in_post(void) {
 
 static int told;
 
-static void nested_done(lua_State *L, int status, int count, void *neap) {
+static void nested_done(lua_State *L, int status, int count, const char *traceback, void *neap) {
   CHECK(L && status == LUA_OK && count == 0);
   told++;
   make_nested_calls(neap);
@@ -263,6 +263,14 @@ static void in_report(void) {
   the_neap = neap;
   spawn_code(neap, "error 'nobody reads it'", NULL, NULL);
   CHECK(neap_run(neap) == NEAP_DONE);
+  close_working(neap);
+}
+
+static void in_report_outside_a_run(void) {
+  neap_t *neap = neap_new(&(neap_config){.on_report = nested_report, .user = &the_neap});
+  the_neap = neap;
+  CHECK(ends_with(neap, "future = require('neap').Future() future:set_exception('nobody reads it')", NULL));
+  CHECK(neap_report_errors(neap) == 1);
   close_working(neap);
 }
 
@@ -548,7 +556,7 @@ static void never_completed(void) {
   neap_t *neap = open_waiting();
   answer = NEAP_COMING;
   neap_cancel_all(neap);
-  CHECK(neap_step(neap, 0.001) == NEAP_WAITING && cancels == 1);
+  CHECK(neap_step(neap, 1) == NEAP_WAITING && cancels == 1);
   neap_free(neap);
   CHECK(drops == 0);
   neap_complete(&the_operation->op, 0);
@@ -576,7 +584,7 @@ static void completed_by_its_cancel(void) {
   CHECK(ends_with(neap, "require('neap').wait_for(hasty, 0.001)", "time limit"));
   CHECK(cancels == 1 && drops == 1);
   spawn_code(neap, "hasty()", NULL, NULL);
-  CHECK(neap_step(neap, 0.001) == NEAP_WAITING);
+  CHECK(neap_step(neap, 1) == NEAP_WAITING);
   neap_free(neap);
   CHECK(cancels == 2 && drops == 2);
 }
@@ -615,12 +623,55 @@ static void in_an_operation_of_the_free(void) {
   neap_t *neap = open_runtime();
   lua_register(neap_state(neap), "nested", l_nested_operation);
   spawn_code(neap, "nested()", NULL, NULL);
-  CHECK(neap_step(neap, 0.001) == NEAP_WAITING);
+  CHECK(neap_step(neap, 1) == NEAP_WAITING);
   neap_free(neap);
   CHECK(cancels == 1 && drops == 1);
 }
 
-static void done_of_the_free(lua_State *L, int status, int count, void *user) {
+/* Outside a run, too, what neap calls cannot run or free the runtime. */
+static void in_an_operation_outside_a_run(void) {
+  neap_t *neap = open_runtime();
+  lua_register(neap_state(neap), "nested", l_nested_operation);
+  spawn_code(neap, "nested()", NULL, NULL);
+  CHECK(neap_step(neap, 1) == NEAP_WAITING);
+  neap_cancel_all(neap);
+  CHECK(cancels == 1 && drops == 1);
+  CHECK(neap_run(neap) == NEAP_DONE);
+  close_working(neap);
+}
+
+static void in_an_operation_of_a_state_that_is_closed(void) {
+  lua_State *L = counting_newstate();
+  luaL_openlibs(L);
+  neap_t *neap = the_neap = neap_new(&(neap_config){.state = L});
+  lua_register(L, "nested", l_nested_operation);
+  spawn_code(neap, "nested()", NULL, NULL);
+  CHECK(neap_step(neap, 1) == NEAP_WAITING);
+  lua_close(L);
+  CHECK(cancels == 1 && drops == 1);
+  neap_free(neap);
+}
+
+static int allow_nested(void *neap, const struct sockaddr *address, int listens) {
+  (void)address, (void)listens;
+  make_nested_calls(*(neap_t **)neap);
+  return 0;
+}
+
+/* On a loop of the host's a name that was found is asked for by libuv, outside all runs of neap's. */
+static void in_allow_address(void) {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  neap_t *neap = the_neap = neap_new(
+      &(neap_config){.loop = &loop, .limits.allow_address = allow_nested, .user = &the_neap});
+  spawn_code(neap, "require('neap').open_connection('localhost', 9)", NULL, NULL);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  close_working(neap);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  CHECK(uv_loop_close(&loop) == 0);
+}
+
+static void done_of_the_free(lua_State *L, int status, int count, const char *traceback, void *user) {
   CHECK(!L && status == LUA_ERRRUN && count == 0);
   ++*(int *)user;
   make_nested_calls(the_neap);
@@ -631,7 +682,7 @@ static void in_a_done_callback_of_the_free(void) {
   int count = 0;
   neap_t *neap = open_runtime();
   spawn_code(neap, "require('neap').sleep(60)", done_of_the_free, &count);
-  neap_step(neap, 0.001);
+  neap_step(neap, 1);
   neap_free(neap);
   CHECK(count == 1);
 }
@@ -708,15 +759,70 @@ static void on_report(void *user, const neap_report *report) {
   snprintf(last_report, sizeof last_report, "%s", report->message);
 }
 
-static void raising_done(lua_State *L, int status, int count, void *user) {
+static void raising_done(lua_State *L, int status, int count, const char *traceback, void *user) {
   (void)status, (void)count, (void)user;
   if (L) luaL_error(L, "done raises");
+}
+
+static void post_of_code(neap_t *neap, void *code) {
+  if (luaL_dostring(neap_state(neap), code) != LUA_OK) lua_error(neap_state(neap));
 }
 
 static void raising_post(neap_t *neap, void *unused) {
   (void)unused;
   lua_pushliteral(neap_state(neap), "litter");
   luaL_error(neap_state(neap), "the post raises");
+}
+
+/* Which it must not: what it has done by then is lost, and no more. */
+static void raising_report(void *user, const neap_report *report) {
+  (void)user;
+  CHECK(strstr(report->message, "nobody reads it") != NULL);
+  luaL_error(neap_state(the_neap), "the report raises");
+}
+
+static void report_that_raises(void) {
+  neap_t *neap = the_neap = neap_new(&(neap_config){.on_report = raising_report});
+  for (int i = 0; i < 2; i++) {
+    expect("on_report", "the report raises");
+    spawn_code(neap, "error 'nobody reads it'", NULL, NULL);
+    CHECK(neap_run(neap) == NEAP_DONE);
+  }
+  expect("on_report", "the report raises");
+  static char code[] = "error 'nobody reads it'";
+  CHECK(neap_post(neap, post_of_code, code) == 0);
+  CHECK(neap_step(neap, 1) == NEAP_DONE);
+  close_working(neap);
+}
+
+static pthread_t first_thread;
+
+static void report_here(void *user, const neap_report *report) {
+  CHECK(pthread_equal(pthread_self(), first_thread));
+  CHECK(report->traceback && report->made_at && strstr(report->message, "nobody reads it"));
+  ++*(int *)user;
+}
+
+/* What fails in threads that scripts start is told in the thread that runs the runtime: in its run, or when it is
+ * freed, which ends them. */
+static void reports_of_threads(void) {
+  int count = 0;
+  neap_t *neap = neap_new(&(neap_config){.on_report = report_here, .user = &count});
+  first_thread = pthread_self();
+  CHECK(ends_with(neap,
+                  "local neap = require 'neap' "
+                  "function fail() neap.create_task(function() error 'nobody reads it' end) neap.sleep(0) end "
+                  "neap.thread(fail):join() neap.thread(function(fail) neap.thread(fail):join() end, fail):join()",
+                  NULL));
+  CHECK(count == 2);
+  CHECK(neap_report_errors(neap) == 2);
+  CHECK(ends_with(neap,
+                  "local neap = require 'neap' local ready = neap.Channel() "
+                  "neap.thread(function(ready) local neap = require 'neap' failed = neap.create_task(function() "
+                  "error 'nobody reads it' end) neap.sleep(0) ready:send(1) neap.sleep(60) end, ready) ready:receive()",
+                  NULL));
+  neap_free(neap);
+  CHECK(count == 3);
 }
 
 static void callbacks_that_raise(void) {
@@ -727,7 +833,7 @@ static void callbacks_that_raise(void) {
   CHECK(neap_run(neap) == NEAP_DONE);
   CHECK(reports == 1 && strstr(last_report, "done raises"));
   CHECK(neap_post(neap, raising_post, NULL) == 0);
-  neap_step(neap, 0.001);
+  neap_step(neap, 1);
   CHECK(reports == 2 && strstr(last_report, "the post raises"));
   CHECK(ends_with(neap, "raising()", "push raises"));
   CHECK(drops == 1);
@@ -759,6 +865,36 @@ static void settled_after_the_free(void) {
   neap_free(neap);
   CHECK(!neap_settle(NULL, futures[0], LUA_OK, 0));
   CHECK(!neap_settle(NULL, futures[1], LUA_ERRRUN, 0));
+}
+
+/* The future stays as it is, and can be settled yet. */
+static void settled_with_a_wrong_state(void) {
+  neap_t *neap = open_runtime(), *other = neap_new(NULL);
+  lua_State *L = neap_state(neap);
+  neap_future *future = neap_future_new(L);
+  lua_setglobal(L, "future");
+  lua_pushinteger(neap_state(other), 1);
+  expect("neap_settle", "NULL");
+  CHECK(!neap_settle(NULL, future, LUA_OK, 0));
+  expect("neap_settle", "another runtime");
+  CHECK(!neap_settle(neap_state(other), future, LUA_OK, 1));
+  CHECK(lua_gettop(neap_state(other)) == 1);
+  neap_free(other);
+  lua_pushinteger(L, 2);
+  CHECK(neap_settle(L, future, LUA_OK, 1));
+  CHECK(ends_with(neap, "assert(require('neap').await(future) == 2)", NULL));
+  close_working(neap);
+}
+
+static void settled_without_the_error(void) {
+  neap_t *neap = open_runtime();
+  lua_State *L = neap_state(neap);
+  neap_future *future = neap_future_new(L);
+  lua_setglobal(L, "future");
+  CHECK(neap_settle(L, future, LUA_ERRRUN, 1));
+  CHECK(lua_gettop(L) == 0);
+  CHECK(ends_with(neap, "assert(select('#', pcall(future.await, future)) == 2)", NULL));
+  close_working(neap);
 }
 
 static void settled_when_cancelled(void) {
@@ -846,7 +982,7 @@ static void values_on_the_stack(void) {
   luaL_loadstring(L, "return");
   CHECK(neap_spawn(L, 0, NULL, NULL) != NULL && lua_gettop(L) == 1);
   CHECK(neap_run(neap) == NEAP_DONE && lua_gettop(L) == 1);
-  CHECK(neap_step(neap, 0.001) == NEAP_DONE && lua_gettop(L) == 1);
+  CHECK(neap_step(neap, 1) == NEAP_DONE && lua_gettop(L) == 1);
   neap_report_errors(neap);
   neap_cancel_all(neap);
   CHECK(neap_fail(L, UV_ENOENT, "open", "x") == 3 && lua_gettop(L) == 4);
@@ -866,14 +1002,114 @@ static void deadlocked(void) {
   CHECK(ends_with(neap, "require('neap').Future():await()", "deadlock"));
   spawn_code(neap, "require('neap').Future():await()", NULL, NULL);
   int before = reports;
-  CHECK(neap_step(neap, 0.001) == NEAP_DEADLOCKED && lua_gettop(L) == 0);
+  CHECK(neap_step(neap, 1) == NEAP_DEADLOCKED && lua_gettop(L) == 0);
   CHECK(reports == before);
   CHECK(neap_run(neap) == NEAP_DEADLOCKED && lua_gettop(L) == 0);
   CHECK(reports == before + 1);
   neap_free(neap);
 }
 
+static void failed_done(lua_State *L, int status, int count, const char *traceback, void *unused) {
+  (void)unused;
+  told++;
+  CHECK(L && status == LUA_ERRRUN && count == 1 && lua_istable(L, -1));
+  CHECK(traceback && strstr(traceback, "'deep'"));
+}
+
+static void finished_done(lua_State *L, int status, int count, const char *traceback, void *unused) {
+  (void)unused;
+  told++;
+  CHECK(L && status == LUA_OK && count == 2 && lua_tointeger(L, -2) == 1 && lua_tointeger(L, -1) == 2);
+  CHECK(!traceback);
+}
+
+static void traceback_of_a_task(void) {
+  neap_t *neap = open_runtime();
+  spawn_code(neap, "local function deep() require('neap').sleep(0) error({}) end deep()", failed_done, NULL);
+  spawn_code(neap, "return 1, 2", finished_done, NULL);
+  told = 0;
+  CHECK(neap_run(neap) == NEAP_DONE && told == 2);
+  close_working(neap);
+}
+
+/* What an operation returns may be waited for: the next operation, whose results are then the function's. */
+static int steps_left;
+static int push_next(lua_State *L, neap_op *op);
+
+static const neap_op_kind chained_kind = {
+    .name = "chained", .size = sizeof(struct operation), .push = push_next, .drop = on_drop};
+
+static int l_chained(lua_State *L) {
+  struct operation *operation = neap_begin(L, &chained_kind);
+  the_operation = operation;
+  if (lua_toboolean(L, 1)) neap_complete(&operation->op, 0);
+  return neap_await(L, &operation->op, 0);
+}
+
+static int push_next(lua_State *L, neap_op *op) {
+  (void)op;
+  if (--steps_left > 0) return l_chained(L);
+  lua_pushliteral(L, "the last");
+  return 1;
+}
+
+static void push_that_awaits(void) {
+  neap_t *neap = open_runtime();
+  lua_register(neap_state(neap), "chained", l_chained);
+  steps_left = 3;
+  CHECK(ends_with(neap, "assert(chained(true) == 'the last')", NULL));
+  CHECK(drops == 3);
+  steps_left = 2;
+  spawn_code(neap, "assert(chained() == 'the last')", NULL, NULL);
+  CHECK(neap_step(neap, 1) == NEAP_WAITING && drops == 3);
+  neap_complete(&the_operation->op, 0);
+  CHECK(neap_step(neap, 1) == NEAP_WAITING && drops == 4);
+  neap_complete(&the_operation->op, 0);
+  CHECK(neap_run(neap) == NEAP_DONE && drops == 5);
+  close_working(neap);
+}
+
 /* --- runs on a host's loop --- */
+
+/* The tasks end with the run, and do not keep the loop going, which is the host's. */
+static void exit_on_a_hosts_loop(void) {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  neap_t *neap = neap_new(&(neap_config){.loop = &loop});
+  spawn_code(neap, "for _ = 1, 3 do require('neap').sleep(0) went_on = exiting end", NULL, NULL);
+  spawn_code(neap, "require('neap').sleep(60)", NULL, NULL);
+  spawn_code(neap, "exiting = true os.exit(7)", NULL, NULL);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  CHECK(lua_getglobal(neap_state(neap), "went_on") == LUA_TNIL);
+  CHECK(neap_step(neap, 0) == NEAP_EXITED && neap_exit_code(neap) == 7);
+  neap_free(neap);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  CHECK(uv_loop_close(&loop) == 0);
+}
+
+static void close_handle(uv_handle_t *handle, void *unused) {
+  (void)unused;
+  if (!uv_is_closing(handle)) uv_close(handle, NULL);
+}
+
+/* What cannot be freed any more, since libuv would end the process for it. */
+static int lost_blocks, lost_fds;
+
+static void handles_closed_by_the_host(void) {
+  uv_loop_t loop;
+  lost_blocks = counting_blocks(), lost_fds = counting_fds();
+  uv_loop_init(&loop);
+  neap_t *neap = neap_new(&(neap_config){.loop = &loop});
+  CHECK(still_works(neap));
+  uv_walk(&loop, close_handle, NULL);
+  expect("neap_free", "the host has closed");
+  neap_free(neap);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  expect("neap_free", "the host has closed");
+  neap_free(neap);
+  CHECK(uv_loop_close(&loop) == 0);
+  lost_blocks = counting_blocks() - lost_blocks, lost_fds = counting_fds() - lost_fds;
+}
 
 static void count(uv_check_t *check) { ++*(int *)check->data; }
 
@@ -937,6 +1173,7 @@ static const struct mistake {
     {"in a post", in_post},
     {"in a done callback", in_done},
     {"in a report", in_report},
+    {"in a report outside a run", in_report_outside_a_run},
     {"in a report of the free", in_report_of_free},
     {"uv_run in a function", uv_run_in_function},
     {"in another thread", from_another_thread},
@@ -949,7 +1186,10 @@ static const struct mistake {
     {"never completed", never_completed},
     {"completed by its cancel", completed_by_its_cancel},
     {"in an operation", in_an_operation},
+    {"in an operation outside a run", in_an_operation_outside_a_run},
     {"in an operation of the free", in_an_operation_of_the_free},
+    {"in an operation of a state that is closed", in_an_operation_of_a_state_that_is_closed},
+    {"in allow_address", in_allow_address},
     {"in a done callback of the free", in_a_done_callback_of_the_free},
     {"wrong begin", wrong_begin},
     {"wrong await", wrong_await},
@@ -957,8 +1197,14 @@ static const struct mistake {
     {"begun twice", begun_twice},
     {"function that yields", function_that_yields},
     {"callbacks that raise", callbacks_that_raise},
+    {"report that raises", report_that_raises},
+    {"reports of threads", reports_of_threads},
+    {"push that awaits", push_that_awaits},
+    {"traceback of a task", traceback_of_a_task},
     {"settled twice", settled_twice},
     {"settled after the free", settled_after_the_free},
+    {"settled with a wrong state", settled_with_a_wrong_state},
+    {"settled without the error", settled_without_the_error},
     {"settled when cancelled", settled_when_cancelled},
     {"wrong files", wrong_files},
     {"errors of all types", errors_of_all_types},
@@ -966,12 +1212,15 @@ static const struct mistake {
     {"deadlocked", deadlocked},
     {"waiting on a host's loop", waiting_on_a_hosts_loop},
     {"left to a host's loop", left_to_a_hosts_loop},
+    {"exit on a host's loop", exit_on_a_hosts_loop},
+    {"handles closed by the host", handles_closed_by_the_host},
     {NULL, NULL},
 };
 
 static int make(const struct mistake *mistake) {
   int blocks = counting_blocks(), fds = counting_fds();
   mistake->make();
+  blocks += lost_blocks, fds += lost_fds;
   if (counting_blocks() != blocks) printf("%d blocks are left\n", counting_blocks() - blocks), failed = true;
   if (counting_fds() != fds) printf("%d descriptors are left\n", counting_fds() - fds), failed = true;
   if (!failed) puts("clean");

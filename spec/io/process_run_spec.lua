@@ -143,6 +143,8 @@ describe("run", function()
   it("ends the program and all of its children at the time limit", function()
     local err = stream.raised(run, { "echo $$; echo err >&2; sleep 100 | cat", shell = true, timeout = 0.1 })
     assert.is_true(neap.is(err, neap.TimeoutError))
+    assert.equal("subprocess.run echo $$; echo err >&2; sleep 100 | cat: the time limit of 0.1 s was exceeded",
+      tostring(err))
     assert.equal("err\n", err.stderr)
     assert.equal(-15, err.returncode)
     assert.is_true(children.gone(tonumber(err.stdout)))

@@ -113,6 +113,13 @@ describe("a server", function()
     assert.is_false(server:is_serving())
   end)
 
+  it("names the host that it cannot look up", function()
+    local server, err, code = neap.start_server(echo, { "127.0.0.1", "::none" }, 80)
+    assert.is_nil(server)
+    assert.equal("EAI_NONAME", code)
+    assert.matches("^start_server %[::none%]:80: ", tostring(err))
+  end)
+
   it("refuses bad arguments in Lua's words, at the caller's line", function()
     local cases = {
       { "bad argument #1 to 'start_server' %(function expected, got no value%)",
@@ -187,6 +194,7 @@ describe("a server", function()
     assert.equal("a connection handler failed", contexts[1].message)
     assert.is_true(rawequal(problem, contexts[1].exception))
     assert.matches("server_spec.lua:%d+: in", contexts[1].traceback)
+    assert.matches("^spec/.*server.*%.lua:%d+$", contexts[1].made_at)
     assert.is_true(contexts[1].task:done())
   end)
 
@@ -543,7 +551,7 @@ describe("a server in a program", function()
     assert.equal(1, result.status)
     assert.matches("a connection handler failed", result.stderr, 1, true)
     assert.matches(":3: in the handler", result.stderr, 1, true)
-    assert.matches("traceback", result.stderr)
+    assert.matches("traceback.*\nmade at %(command line%):2\n", result.stderr)
   end)
 
   it("leaves nothing behind when everything ends in mid-air", function()

@@ -58,6 +58,8 @@ describe("a context", function()
       { { ca_file = "/no/such" }, "ENOENT", "/no/such: no such file or directory" },
       { { cert = "/no/such" }, "ENOENT", "/no/such: no such" },
       { { cert = file "good.pem", key = "/no/such" }, "ENOENT", "/no/such: no such" },
+      { { ca_path = "/no/such" }, "ENOENT", "/no/such: no such" },
+      { { ca_path = file "root.pem" }, "ENOTDIR", "root.pem: not a directory" },
       { { ca_file = "/tmp" }, "EISDIR", "/tmp: illegal operation on a directory" },
       { { ca_file = file "key.pem" }, "TLS_CONTEXT", "key%.pem: there is no certificate in it" },
       { { ca_file = garbage }, "TLS_CONTEXT", garbage .. ": a certificate in it cannot be read" },
@@ -92,6 +94,7 @@ describe("a context", function()
       { { verify = "maybe" }, "the option 'verify' is not true, false, 'none', 'optional' or 'required'" },
       { { verify = 1 }, "the option 'verify' is not true" },
       { { min_version = "1.1" }, "the option 'min_version' is neither '1.2' nor '1.3'" },
+      { { min_version = "1.3", max_version = "1.2" }, "the option 'min_version' is above 'max_version'" },
       { { max_version = 1.2 }, "the option 'max_version' is not a string" },
       { { ciphers = "no such cipher" }, "the option 'ciphers' names no cipher" },
       { { ciphersuites = "no such cipher" }, "the option 'ciphersuites' names an unknown cipher" },
@@ -99,7 +102,9 @@ describe("a context", function()
       { { sni = 1 }, "the option 'sni' is not a table of contexts" },
       { { sni = { ["a.org"] = {} } }, "the option 'sni' is not a table of contexts by name" },
     } do
-      assert.matches(case[2], raised(neap.tls.context, case[1]), 1, true)
+      local err = raised(neap.tls.context, case[1])
+      assert.matches(case[2], err, 1, true)
+      assert.matches("bad argument #1 to 'neap.tls.context'", err, 1, true)
     end
   end)
 

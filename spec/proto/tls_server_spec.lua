@@ -130,17 +130,23 @@ describe("a server with TLS", function()
   end)
 
   it("says what is wrong with its options, and listens nowhere", function()
-    local function refused(pattern, tls)
-      local err = raised(neap.start_server, echo, "127.0.0.1", 0, { tls = tls })
-      assert.matches(pattern, err)
+    local path <const> = os.tmpname()
+    os.remove(path)
+    local function refused(what, tls)
+      what = "^[^:]*tls_server_spec.lua:%d+: bad argument #%d to '%s' %(" .. what .. "%)$"
+      local err = raised(function() assert(neap.start_server(echo, "127.0.0.1", 0, { tls = tls })) end)
+      assert.matches(what:gsub("#%%d", "#4"):gsub("%%s", "start_server"), err)
+      err = raised(function() assert(neap.start_unix_server(echo, path, { tls = tls })) end)
+      assert.matches(what:gsub("#%%d", "#3"):gsub("%%s", "start_unix_server"), err)
     end
-    refused("start_server: the option 'tls' is neither true nor a table of options nor a context$", 1)
-    refused("start_server: a server needs the options 'cert' and 'key', or a context with them$", true)
-    refused("start_server: there is no option 'certificate'$", { certificate = "x" })
-    refused("start_server: a server needs the options 'cert'", neap.tls.context())
-    refused("start_server: there are options of 'tls' that belong into the context", {
-      context = neap.tls.context(), cert = "x",
-    })
+    refused("the option 'tls' is neither true nor a table of options nor a context", 1)
+    refused("the option 'tls' is neither true nor a table of options nor a context", io.stdout)
+    refused("a server needs the options 'cert' and 'key', or a context with them", true)
+    refused("there is no option 'certificate'", { certificate = "x" })
+    refused("a server needs the options 'cert' .*", neap.tls.context())
+    refused("a server needs the options 'cert' .*",
+      certificates.server("good", { sni = { ["second.org"] = neap.tls.context() } }))
+    refused("there are options of 'tls' that belong into the context", { context = neap.tls.context(), cert = "x" })
     local server, err, code = neap.start_server(echo, "127.0.0.1", 0, { tls = { cert = "/no/such/file" } })
     assert.is_nil(server)
     assert.equal("ENOENT", code)
@@ -171,10 +177,13 @@ describe("open_connection with TLS", function()
 
   it("says what is wrong with its options at the caller's line", function()
     local server <close> = serve(echo)
-    local err = raised(connect, server, { ca = 1 })
-    assert.matches("^[^:]*tls_server_spec.lua:%d+: open_connection: the option 'ca' is not a string$", err)
-    err = raised(connect, server, 1)
-    assert.matches("tls_server_spec.lua:%d+: open_connection: the option 'tls' is neither", err)
+    local function refused(what, tls)
+      local err = raised(function() assert(neap.open_connection("127.0.0.1", server.port, { tls = tls })) end)
+      assert.matches("^[^:]*tls_server_spec.lua:%d+: bad argument #3 to 'open_connection' %(" .. what .. "%)$", err)
+    end
+    refused("the option 'ca' is not a string", { ca = 1 })
+    refused("the option 'tls' is neither true .*", 1)
+    refused("the option 'session' is not what .*", { session = 1 })
   end)
 
   it("is cancelled as a whole", function()
@@ -191,10 +200,16 @@ describe("TLS over what is no TCP", function()
     local path = os.tmpname()
     os.remove(path)
     local server <close> = assert(neap.start_unix_server(echo, path, { tls = certificates.server() }))
-    local stream <close> = assert(neap.open_unix_connection(path))
-    assert(stream:start_tls(certificates.client()))
+    local stream <close> = assert(neap.open_unix_connection(path, { tls = certificates.client() }))
     stream:write "by path\n"
     assert.equal("by path", stream:read "l")
+    local elsewhere <const> = certificates.client { server_hostname = "x.org" }
+    local refused, failure = neap.open_unix_connection(path, { tls = elsewhere })
+    assert.is_nil(refused)
+    assert.matches("^open_unix_connection " .. path .. ": the certificate is for localhost, .*, not for x.org$",
+      tostring(failure))
+    assert.matches("^[^:]*tls_server_spec.lua:%d+: bad argument #2 to 'open_unix_connection' %(a client needs .*%)$",
+      raised(function() assert(neap.open_unix_connection(path, { tls = true })) end))
     local other <close> = assert(neap.open_unix_connection(path))
     local _, err, code = other:start_tls { server_hostname = "localhost" }
     assert.equal("TLS_CERTIFICATE", code)
@@ -263,6 +278,26 @@ describe("TLS with other programs", function()
     for _, version in ipairs { "-tls1_2", "-tls1_3" } do
       local server <close> = serve(function(stream) stream:write("got ", stream:read "l", "\n") end)
       assert.matches("got word\n", s_client(server, version .. " -verify_return_error", "echo word"))
+    end
+  end)
+
+  it("resumes no session of one context in another, whose certificates it has not asked for", function()
+    for _, version in ipairs { "1.2", "1.3" } do
+      local strict <const> = assert(neap.tls.context(certificates.server("second", {
+        verify = "required", ca_file = file "root.pem",
+      })))
+      local server <close> = serve(function(stream)
+        local info <const> = stream:tls_info()
+        stream:write(info.server_hostname, info.session_reused and " resumed" or " begun", "\n")
+        stream:read "l"
+      end, certificates.server("good", { sni = { ["second.org"] = strict }, max_version = version }))
+      local session <const> = os.tmpname()
+      assert.matches("localhost begun", s_client(server, "-servername localhost -sess_out " .. session, "echo"))
+      assert.matches("localhost resumed", s_client(server, "-servername localhost -sess_in " .. session, "echo"))
+      local output <const> = s_client(server, "-servername second.org -sess_in " .. session, "echo")
+      assert.not_matches("resumed", output)
+      assert.matches("alert", output)
+      os.remove(session)
     end
   end)
 

@@ -46,6 +46,23 @@ describe("a cosocket", function()
     assert.equal(" blah", socket:receive "*a")
   end)
 
+  it("reads up to a pattern that begins within its own beginning", function()
+    local server <close> = answering("a", "a", "aa", "b.aab")
+    local socket = connect(server)
+    local reader = socket:receiveuntil "aab"
+    assert.equal("aa", reader())
+    assert.equal(".", reader())
+    assert.same({ n = 3, nil, "closed", "" }, table.pack(reader()))
+  end)
+
+  it("reads up to a pattern that is far away, and looks at no byte twice", function()
+    local text <const> = ("x"):rep(16 << 20)
+    local server <close> = answering(text, "END")
+    local socket = connect(server)
+    assert.is_true(socket:receiveuntil "END"() == text)
+    socket:close()
+  end)
+
   it("reads a pattern too, if that is wanted", function()
     local server <close> = answering("one,", "two,three")
     local socket = connect(server)

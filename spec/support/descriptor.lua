@@ -10,7 +10,7 @@ end
 
 -- The highest descriptor that is open on the file.
 local function number_of(path)
-  local list <close> = assert(io.popen(("ls -l /proc/%d/fd"):format(pid())))
+  local list <close> = assert(io.popen(("ls -l /proc/%d/fd 2>/dev/null"):format(pid()))) -- others come and go
   local found
   for line in list:lines() do
     local number, target = line:match " (%d+) %-> (.*)$"

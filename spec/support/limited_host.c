@@ -26,7 +26,9 @@ static int allow_address(void *user, const struct sockaddr *address, int listens
   const struct options *options = user;
   char text[INET6_ADDRSTRLEN] = "";
   const struct sockaddr_in *v4 = (const void *)address;
+  const struct sockaddr_in6 *v6 = (const void *)address;
   if (address->sa_family == AF_INET) inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+  if (address->sa_family == AF_INET6) inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
   printf("asked: %s%s\n", text, listens ? ", to listen" : "");
   return strcmp(text, options->allowed) == 0;
 }

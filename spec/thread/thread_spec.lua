@@ -70,6 +70,21 @@ describe("a thread", function()
     assert.equal(1, result.status)
   end)
 
+  it("fails the program by what failed in a thread of a thread that has not waited for it", function()
+    local result = program.code [[
+      local neap = require "neap"
+      neap.thread(function()
+        local neap = require "neap"
+        local child = neap.thread(function()
+          neap.create_task(error, "nobody reads it")
+          neap.sleep(0)
+        end)
+        while child:is_alive() do end
+      end):join()]]
+    assert.matches("nobody reads it", result.stderr)
+    assert.equal(1, result.status)
+  end)
+
   it("whose error nobody reads tells it in the end", function()
     local result = run [[
       local neap = require "neap"

@@ -42,6 +42,13 @@ struct neap *host_check(neap_t *neap, const char *call) {
   return mistake ? NULL : neap->rt;
 }
 
+struct neap *host_check_state(lua_State *L, const char *call) {
+  neap_t *neap = L ? neap_of(L) : NULL;
+  if (neap) return host_check(neap, call);
+  host_refuse(call, "%s", L ? "the Lua state has no runtime" : "the Lua state is NULL");
+  return NULL;
+}
+
 struct neap *host_check_idle(neap_t *neap, const char *call) {
   struct neap *rt = host_check(neap, call);
   const char *mistake = NULL;
@@ -49,6 +56,8 @@ struct neap *host_check_idle(neap_t *neap, const char *call) {
     mistake = "the runtime is being freed";
   else if (rt && rt->running)
     mistake = "the runtime is running: it can be called when neap_run has returned";
+  else if (rt && neap->telling > 0)
+    mistake = "the runtime is in a callback: it can be called when that has returned";
   if (mistake) host_refuse(call, "%s", mistake);
   return mistake ? NULL : rt;
 }

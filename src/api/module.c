@@ -302,10 +302,10 @@ void neap_free(neap_t *neap) {
   if (!neap || !host_check_port(neap, "neap_free")) return;
   struct neap *rt = host_has_ended(neap) ? NULL : host_check_idle(neap, "neap_free");
   if (!rt && !host_has_ended(neap)) return;
-  if (atomic_load(&neap->hold) == HOLD_NONE) {
-    host_refuse("neap_free", "the runtime belongs to its Lua state");
-    return;
-  }
+  if (atomic_load(&neap->hold) == HOLD_NONE)
+    return host_refuse("neap_free", "the runtime belongs to its Lua state");
+  if (rt && uv_is_closing((uv_handle_t *)rt->uv_timer))
+    return host_refuse("neap_free", "the host has closed the runtime's handles on its loop");
   atomic_store(&neap->hold, HOLD_FREEING);
   if (rt) free_runtime(rt, neap->owns_state);
   atomic_store(&neap->hold, HOLD_FREED);

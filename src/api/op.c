@@ -57,7 +57,9 @@ static enum op_abort cancel(struct neap *rt, struct op *waiting) {
   struct host_op *op = of_op(waiting);
   neap_cancelled answer = NEAP_ABANDONED;
   if (atomic_load(&op->completed)) return OP_COMING;
+  op->port->telling++;
   if (host_of(op)->cancel) answer = host_of(op)->cancel((neap_op *)op);
+  op->port->telling--;
   if (answer == NEAP_COMING || (answer == NEAP_GONE && atomic_exchange(&op->completed, true)))
     return OP_COMING;
   unexpect(rt, op);
@@ -73,7 +75,9 @@ static void drop(struct neap *rt, struct op *done) {
   struct host_op *op = of_op(done);
   atomic_store_explicit(&op->completed, true, memory_order_relaxed);
   unexpect(rt, op);
+  rt->port->telling++;
   let_go(op);
+  rt->port->telling--;
   port_retire(rt, op, op->op.kind->size);
 }
 
@@ -190,7 +194,7 @@ static int protected_new(lua_State *L) {
 }
 
 neap_future *neap_future_new(lua_State *L) {
-  struct neap *rt = host_check(L ? neap_of(L) : NULL, "neap_future_new");
+  struct neap *rt = host_check_state(L, "neap_future_new");
   if (!rt || !lua_checkstack(L, 4)) return NULL;
   struct neap_future *handle = pool_alloc(&rt->pool, sizeof *handle);
   if (!handle) return NULL;
@@ -221,6 +225,8 @@ static int protected_settle(lua_State *L) {
 
 /* Without memory for that it is cancelled: whoever waits is woken. */
 static bool settle(lua_State *L, struct neap *rt, struct neap_future *handle, int status, int count) {
+  if (status != LUA_OK && lua_gettop(L) == 0) lua_pushnil(L);
+  if (status != LUA_OK) count = 1;
   int first = lua_gettop(L) - count + 1;
   lua_pushcfunction(L, protected_settle);
   anchor_push(L, rt, handle->slot);
@@ -239,13 +245,16 @@ int neap_settle(lua_State *L, neap_future *handle, int status, int count) {
   if (!handle || !handle->port)
     return host_refuse("neap_settle", handle ? "the future was settled already" : "the future is NULL"), 0;
   struct neap_port *port = handle->port;
-  if (port_is_foreign(port))
-    return host_refuse("neap_settle", "another thread is running the runtime"), 0;
   struct neap *rt = port->rt;
-  if (status != LUA_OK) count = 1;
+  const char *mistake = NULL;
+  if (port_is_foreign(port))
+    mistake = "another thread is running the runtime";
+  else if (rt && (!L || runtime_get(L) != rt))
+    mistake = L ? "the Lua state is another runtime's" : "the Lua state is NULL";
+  if (mistake) return host_refuse("neap_settle", "%s", mistake), 0;
   handle->port = NULL;
   bool pending = false;
-  if (rt && L && lua_checkstack(L, 4)) pending = settle(L, rt, handle, status, count);
+  if (rt && lua_checkstack(L, 5)) pending = settle(L, rt, handle, status, count);
   if (rt) {
     anchor_release(rt->L, rt, handle->slot);
     port_unexpect(rt);

@@ -31,13 +31,21 @@ static int push_result(lua_State *L) { return future_push_result(L, 1); }
 
 /* (handle): [done] with the values or the error on top. */
 static int protected_done(lua_State *L) {
+  enum { TRACEBACK = 1, TASK };
   struct neap_task *handle = lua_touserdata(L, 1);
-  lua_pushcfunction(L, push_result);
+  lua_pushnil(L);
+  lua_replace(L, TRACEBACK);
   anchor_push(L, handle->rt, handle->slot);
+  lua_pushcfunction(L, push_result);
+  lua_pushvalue(L, TASK);
   int status = lua_pcall(L, 1, LUA_MULTRET, 0);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+  if (status != LUA_OK) {
+    future_push_detail(L, TASK, "traceback");
+    lua_replace(L, TRACEBACK);
+  }
   handle->told = true;
-  handle->done(L, status, lua_gettop(L) - 1, handle->user);
+  handle->done(L, status, lua_gettop(L) - TASK, lua_tostring(L, TRACEBACK), handle->user);
   return 0;
 }
 
@@ -52,7 +60,7 @@ static void tell(struct neap *rt, struct neap_task *handle) {
   if (status != LUA_OK && handle->told)
     report(L, rt, "the end of a task was told, which failed", NULL, 0);
   else if (status != LUA_OK)
-    handle->done(L, status, 1, handle->user);
+    handle->done(L, status, 1, NULL, handle->user);
   lua_settop(L, top);
 }
 
@@ -63,7 +71,7 @@ static void run_done(struct neap *rt, struct post *post) {
     if (handle->done) tell(rt, handle);
     anchor_release(rt->L, rt, handle->slot);
   } else if (handle->done) {
-    handle->done(NULL, LUA_ERRRUN, 0, handle->user);
+    handle->done(NULL, LUA_ERRRUN, 0, NULL, handle->user);
   }
   free(handle);
 }
@@ -101,7 +109,7 @@ static bool make_task(lua_State *L, struct neap_task *handle, int nargs) {
 }
 
 neap_task *neap_spawn(lua_State *L, int nargs, neap_done *done, void *user) {
-  struct neap *rt = host_check(L ? neap_of(L) : NULL, "neap_spawn");
+  struct neap *rt = host_check_state(L, "neap_spawn");
   if (!rt) return NULL;
   struct neap_task *handle = calloc(1, sizeof *handle);
   if (!handle || !lua_checkstack(L, 4)) return free(handle), lua_pop(L, nargs + 1), NULL;

@@ -32,7 +32,7 @@ static void before_poll(uv_prepare_t *prepare) {
     return;
   }
   uv_update_time(rt->loop);
-  int64_t ms = runtime_wait(rt);
+  int64_t ms = rt->exiting ? -1 : runtime_wait(rt);
   uv_timer_stop(rt->uv_timer);
   if (ms == 0)
     driver_wake(rt);
@@ -43,7 +43,7 @@ static void before_poll(uv_prepare_t *prepare) {
 
 static void after_poll(uv_check_t *check) {
   struct neap *rt = check->data;
-  if (!rt->running) runtime_turn(rt);
+  if (!rt->running && !rt->exiting) runtime_turn(rt);
 }
 
 void driver_wake(struct neap *rt) { uv_idle_start(&rt->driver->idle, on_idle); }

@@ -46,6 +46,10 @@ int error_misuse(lua_State *L, const char *format, ...);
 /* Raises an error of [kind]; the message begins with the caller's position. */
 int error_raise(lua_State *L, enum error_kind kind, const char *format, ...);
 
+/* Raises for an option of the table at [index], if there is one, that is not among [names], which end with
+ * NULL. */
+void error_check_options(lua_State *L, int index, const char *const names[]);
+
 /* Remembers the failed task at [index] as where the error that is about to be raised comes from. */
 void error_note_origin(lua_State *L, int index);
 

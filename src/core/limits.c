@@ -9,6 +9,7 @@
 
 #include "core/ceiling.h"
 #include "core/error.h"
+#include "core/port.h"
 
 enum {
   INTERVAL = 1000,    /* instructions between two looks at the clock */
@@ -338,7 +339,10 @@ int limits_address(struct neap *rt, const struct sockaddr *address, bool listens
   if (!rt->limits) return 0;
   const struct limit_options *given = &rt->limits->given;
   if (!given->allow_address) return given->restricted ? UV_EACCES : 0;
-  return given->allow_address(given->user, undressed(address, &plain), listens) ? 0 : UV_EACCES;
+  rt->port->telling++;
+  bool allowed = given->allow_address(given->user, undressed(address, &plain), listens);
+  rt->port->telling--;
+  return allowed ? 0 : UV_EACCES;
 }
 
 int limits_name(struct neap *rt) {

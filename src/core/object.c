@@ -44,14 +44,24 @@ void *object_new(lua_State *L, struct neap *rt, enum object_kind kind, size_t si
   return object;
 }
 
+/* Where the tag of the value lies, if it has one. */
+static const void **tag_of(lua_State *L, int index) {
+  char *object = lua_touserdata(L, index);
+  size_t size = lua_rawlen(L, index);
+  if (!object || size < sizeof(void *) || size % sizeof(void *) != 0) return NULL;
+  return (const void **)(void *)(object + size - sizeof(void *));
+}
+
 void *object_test(lua_State *L, struct neap *rt, int index, enum object_kind kind) {
   (void)rt;
-  char *object = lua_touserdata(L, index);
-  if (!object) return NULL;
-  size_t size = lua_rawlen(L, index);
-  if (size < sizeof(void *) || size % sizeof(void *) != 0) return NULL;
-  const void *tag = *(const void **)(void *)(object + size - sizeof(void *));
-  return tag == &tags[kind] ? object : NULL;
+  const void **tag = tag_of(L, index);
+  return tag && *tag == &tags[kind] ? lua_touserdata(L, index) : NULL;
+}
+
+void *object_end(lua_State *L, int index, enum object_kind kind) {
+  void *object = object_test(L, NULL, index, kind);
+  if (object) *tag_of(L, index) = NULL;
+  return object;
 }
 
 void *object_check(lua_State *L, struct neap *rt, int index, enum object_kind kind) {

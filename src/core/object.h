@@ -58,7 +58,10 @@ void object_push_metatable(lua_State *L, struct neap *rt, enum object_kind kind)
 /* The userdata at [index] if it is of [kind], or else NULL. */
 void *object_test(lua_State *L, struct neap *rt, int index, enum object_kind kind);
 
-/* The same; raises a bad argument if it is not. */
+/* The same for a finalizer, which a program may call, too: it is of no kind from then on. */
+void *object_end(lua_State *L, int index, enum object_kind kind);
+
+/* As object_test, but raises a bad argument if it is not. */
 void *object_check(lua_State *L, struct neap *rt, int index, enum object_kind kind);
 
 #endif

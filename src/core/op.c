@@ -23,6 +23,7 @@ static void drop(struct neap *rt, struct op *op) {
 
 static int finish(lua_State *L, struct neap *rt, struct task *task, struct op *op) {
   int count = op->kind->push ? op->kind->push(L, rt, op) : 0;
+  if (!task->op) return count; /* it has awaited something else: then that dropped it */
   task->op = NULL;
   drop(rt, op);
   return count;

@@ -50,6 +50,7 @@ struct neap_port {
   unsigned retired_count;
   struct host_kind *kinds;  /* of operations that the host has begun: the last one first */
   unsigned expecting;       /* that wait for posts; the loop's thread alone */
+  unsigned telling;         /* the same: callbacks of the host's that are going on, and the runtime's end */
 
   /* A byte in it wakes the loop. Not an uv_async_t: in libuv before 1.45 a loop that is woken while the other
    * thread is still in uv_async_send spins until it is not, which costs more than all else. */

@@ -3,8 +3,11 @@
 #define NEAP_CORE_REPORT_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 struct neap;
+struct neap_port;
+struct neap_report;
 
 void report_open(lua_State *L, struct neap *rt);
 
@@ -22,6 +25,9 @@ void report_warning_later(lua_State *L, struct neap *rt);
 
 /* Reports what was kept. May raise for want of memory. */
 void report_kept_warnings(lua_State *L, struct neap *rt);
+
+/* Gives a report to the host that has the port. Returns false if it wants none. */
+bool report_tell_host(struct neap_port *port, const struct neap_report *report);
 
 /* A message handler for lua_pcall that keeps the traceback for the report that follows. */
 int report_keep_traceback(lua_State *L);

@@ -12,6 +12,7 @@
 #include "core/runtime.h"
 #include "core/shuffle.h"
 #include "core/task.h"
+#include "core/watchdog.h"
 #include "core/work.h"
 
 /* With I/O open virtual time waits this long for it, and looks this often whether work goes on. */
@@ -170,6 +171,16 @@ enum run_result runtime_run(struct neap *rt, struct future *until) {
     }
   }
   return leave(rt, was_running, RUN_DONE);
+}
+
+void runtime_run_woken(struct neap *rt) {
+  if (!rt->asleep || !rt->running) return;
+  rt->asleep = false;
+  watchdog_note(rt, true);
+  run_ready(rt, NEVER);
+  watchdog_note(rt, false);
+  rt->asleep = true;
+  if (rt->ready_head) wake(rt);
 }
 
 static bool may_be_woken(struct neap *rt) {

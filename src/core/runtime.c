@@ -217,6 +217,7 @@ static void close_resources(struct neap *rt) {
 
 void runtime_free(struct neap *rt) {
   if (rt->closed) return;
+  rt->port->telling++;
   watchdog_free(rt);
   ceiling_raise(rt);
   limits_bind(rt, true);

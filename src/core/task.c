@@ -108,10 +108,11 @@ static void take_coroutine(lua_State *L, struct neap *rt, struct task *task, int
   anchor_set(L, rt, task->slot);
 }
 
-/* Pushes the function that runs at [level] and returns its line. */
-static int push_creator(lua_State *L, int level) {
+/* Pushes the function that runs at [level] and returns its line; at level 0 those of the running task. */
+static int push_creator(lua_State *L, struct neap *rt, int level) {
   lua_Debug ar;
-  if (level < 0 || !lua_getstack(L, level, &ar)) return lua_pushboolean(L, 0), 0;
+  if (level == 0 && rt->current) return task_push_creator(L, rt->current), rt->current->line;
+  if (level <= 0 || !lua_getstack(L, level, &ar)) return lua_pushboolean(L, 0), 0;
   lua_getinfo(L, "fl", &ar);
   return ar.currentline;
 }
@@ -135,7 +136,7 @@ struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
   future_init(rt, &task->future, true);
   list_init(&task->link);
   if (rt->has_contexts) context_inherit(L, rt, lua_gettop(L));
-  task->line = push_creator(L, level);
+  task->line = push_creator(L, rt, level);
   lua_rotate(L, index, 2); /* task, creator, function, arguments */
   take_coroutine(L, rt, task, index);
   if (!lua_checkstack(task->L, nargs + 8)) {
@@ -380,7 +381,7 @@ static int l_create_task(lua_State *L) {
   return 1;
 }
 
-/* create_task_at(level, fn, ...): the same for the function at that level. */
+/* create_task_at(level, fn, ...): the same for the function at that level; 0: for that which made the running task. */
 static int l_create_task_at(lua_State *L) {
   struct neap *rt = runtime_of(L);
   int level = (int)luaL_checkinteger(L, 1);

@@ -47,7 +47,8 @@ enum { FRAME_TASK = 1, FRAME_CREATOR, FRAME_HANDLER, FRAME_BODY };
 void task_open(lua_State *L, struct neap *rt);
 
 /* Pushes a task that will call the function at [index] with the [nargs] values above it, which
- * are popped with it. [level] is the level of the caller that is said to have made it. */
+ * are popped with it. [level] is the level of the caller that is said to have made it; 0: whoever
+ * made the running task; -1: nobody. */
 struct task *task_new(lua_State *L, struct neap *rt, int index, int level);
 
 /* Checks that what lies at [index] can be a task's body: a function, a coroutine (which it wraps) or

@@ -32,6 +32,8 @@ static void push_function(lua_State *L, struct task *task, int which) {
   if (co != L) lua_xmove(co, L, 1);
 }
 
+void task_push_creator(lua_State *L, struct task *task) { push_function(L, task, FRAME_CREATOR); }
+
 /* Replaces the function on top by its file, or "?". */
 static void function_to_file(lua_State *L, int *line) {
   lua_Debug ar;

@@ -109,16 +109,12 @@ static int begin(struct open_op *op, const char *host, int port) {
 
 /* --- the end --- */
 
-static const char *push_name(lua_State *L, const char *host, int port) {
-  return lua_pushfstring(L, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
-}
-
 static const char *push_target(lua_State *L, const struct open_op *op) {
   char name[ADDRESS_MAX];
-  if (op->remote_failed) return push_name(L, op->remote_host, op->remote_port);
+  if (op->remote_failed) return io_push_target(L, op->remote_host, op->remote_port);
   if (op->failed.any.sa_family) return lua_pushstring(L, address_name(&op->failed, name));
   const char *host = lua_tostring(L, ARG_HOST);
-  return push_name(L, host ? host : "*", (int)lua_tointeger(L, ARG_PORT));
+  return io_push_target(L, host ? host : "*", (int)lua_tointeger(L, ARG_PORT));
 }
 
 static int push_socket(lua_State *L, struct neap *rt, struct op *op) {
@@ -171,7 +167,7 @@ static int check_remote(lua_State *L) {
 static struct endpoint_options check_options(lua_State *L) {
   static const char *const names[] = {"limit", "reuse_addr", "reuse_port", "broadcast", "ipv6_only",
                                       "remote_addr", NULL};
-  io_check_options(L, ARG_OPTIONS, names);
+  error_check_options(L, ARG_OPTIONS, names);
   return (struct endpoint_options){
       .limit = io_option_integer(L, ARG_OPTIONS, "limit", RECEIVED_MOST),
       .reuse_addr = io_option_boolean(L, ARG_OPTIONS, "reuse_addr", false),

@@ -1,5 +1,4 @@
 /* Sending datagrams, and connecting: to addresses, or to names that are to be resolved. */
-#include <string.h>
 
 #include "core/error.h"
 #include "core/limits.h"
@@ -30,9 +29,7 @@ static const char *push_target(lua_State *L, const struct target_op *op) {
     bool has_peer = e && endpoint_peer_address(e, &peer) == 0;
     return lua_pushstring(L, address_name(has_peer ? &peer : &op->socket->local, name));
   }
-  const char *host = lua_tostring(L, op->host);
-  return lua_pushfstring(L, strchr(host, ':') ? "[%s]:%I" : "%s:%I", host,
-                         (LUAI_UACINT)lua_tointeger(L, op->host + 1));
+  return io_push_target(L, lua_tostring(L, op->host), (int)lua_tointeger(L, op->host + 1));
 }
 
 static int push_target_op(lua_State *L, struct neap *rt, struct op *op) {

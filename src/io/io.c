@@ -69,19 +69,28 @@ int io_check_port(lua_State *L, int index) {
   return (int)port;
 }
 
+const char *io_push_target(lua_State *L, const char *host, int port) {
+  return lua_pushfstring(L, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
+}
+
 static bool is_among(const char *name, const char *const names[]) {
   while (*names && strcmp(*names, name)) names++;
   return *names != NULL;
 }
 
-void io_check_options(lua_State *L, int index, const char *const names[]) {
+void io_check_options_of_two(lua_State *L, int index, const char *const names[], const char *const more[]) {
   if (lua_isnoneornil(L, index)) return;
   luaL_checktype(L, index, LUA_TTABLE);
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
-    if (!is_among(name, names))
+    if (!is_among(name, names) && !is_among(name, more))
       luaL_argerror(L, index, lua_pushfstring(L, "there is no option '%s'", name));
   }
+}
+
+void io_check_options(lua_State *L, int index, const char *const names[]) {
+  static const char *const none[] = {NULL};
+  io_check_options_of_two(L, index, names, none);
 }
 
 /* Pushes an option. Returns false, with nothing pushed, if it is not given. */
@@ -138,7 +147,16 @@ bool io_option_boolean(lua_State *L, int index, const char *name, bool otherwise
 /* Registry key of what opens connections over TLS, which is made of what is above this room. */
 static const char opener_key;
 
-/* set_tls_opener(fn): what calls with the option `tls` do. */
+bool io_option_tls(lua_State *L, int index) {
+  if (!push_option(L, index, "tls")) return false;
+  bool wanted = lua_toboolean(L, -1);
+  bool valid = lua_isboolean(L, -1) || lua_istable(L, -1) || object_test(L, NULL, -1, OBJECT_TLS_CONTEXT);
+  luaL_argcheck(L, valid, index, "the option 'tls' is neither true nor a table of options nor a context");
+  lua_pop(L, 1);
+  return wanted;
+}
+
+/* set_tls_opener(fn): what calls that open a connection with the option `tls` do: fn(name of the call, arguments). */
 static int l_set_tls_opener(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
@@ -151,11 +169,12 @@ static int pass_on(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L);
 }
 
-int io_open_tls(lua_State *L, int count) {
+int io_open_tls(lua_State *L, const char *call, int count) {
   lua_settop(L, count);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &opener_key);
-  lua_insert(L, 1);
-  lua_callk(L, count, LUA_MULTRET, 0, pass_on);
+  lua_pushstring(L, call);
+  lua_rotate(L, 1, 2);
+  lua_callk(L, count + 1, LUA_MULTRET, 0, pass_on);
   return lua_gettop(L);
 }
 

@@ -20,9 +20,13 @@ struct slab *io_slab(lua_State *L);
 const char *io_check_host(lua_State *L, int index);
 int io_check_port(lua_State *L, int index);
 
-/* Raises for an option of the table at [index], if there is one, that is not among [names], which end with
- * NULL. */
+/* Pushes "host:port", for messages. */
+const char *io_push_target(lua_State *L, const char *host, int port);
+
+/* Raises for an option of the table at [index], if there is one, that is not among [names], nor among [more] where
+ * there are two lists; NULL ends each. */
 void io_check_options(lua_State *L, int index, const char *const names[]);
+void io_check_options_of_two(lua_State *L, int index, const char *const names[], const char *const more[]);
 
 /* Options of the table at [index], if there is one, or their defaults: "limit" (bytes), a boolean,
  * a positive integer. */
@@ -30,8 +34,12 @@ size_t io_option_limit(lua_State *L, int index);
 bool io_option_boolean(lua_State *L, int index, const char *name, bool otherwise);
 int io_option_integer(lua_State *L, int index, const char *name, int otherwise);
 
-/* Calls the function that set_tls_opener was given with the [count] first arguments. To be returned. */
-int io_open_tls(lua_State *L, int count);
+/* Whether the option "tls" asks for TLS: it is true, a table of options or a context. */
+bool io_option_tls(lua_State *L, int index);
+
+/* Calls the function that set_tls_opener was given with the name of the call and its [count] first arguments. To be
+ * returned. */
+int io_open_tls(lua_State *L, const char *call, int count);
 
 /* A number of seconds, not negative; and of the option "keepalive", where true is one too: 0 if it is not asked for. */
 double io_option_seconds(lua_State *L, int index, const char *name, double otherwise);

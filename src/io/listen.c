@@ -38,16 +38,17 @@ static int check_backlog(lua_State *L, int index) {
   return io_option_integer(L, index, "backlog", BACKLOG);
 }
 
-/* The function that was given to start_server_with gets the handler, the list of listeners on top, and the options.
- * To be returned. */
-static int make_server(lua_State *L, int options) {
+/* The function that was given to start_server_with gets the handler, the list of listeners on top, the options, and
+ * the name of the call. To be returned. */
+static int make_server(lua_State *L, int options, const char *call) {
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, -2);
   lua_pushvalue(L, ARG_HANDLER);
   lua_insert(L, -2);
   lua_pushvalue(L, options);
-  int below = lua_gettop(L) - 4;
-  lua_call(L, 3, LUA_MULTRET);
+  lua_pushstring(L, call);
+  int below = lua_gettop(L) - 5;
+  lua_call(L, 4, LUA_MULTRET);
   return lua_gettop(L) - below;
 }
 
@@ -95,7 +96,7 @@ static void close_all(lua_State *L) {
  * a code of libuv, with the address that failed in [failed]. */
 static int listen_on_all(lua_State *L, struct listen_op *op, int port, int *failed) {
   struct addresses *addresses = op->addresses;
-  int backlog = check_backlog(L, ARG_OPTIONS), absent = UV_EAI_NODATA;
+  int backlog = check_backlog(L, ARG_OPTIONS), absent = 0;
   lua_createtable(L, addresses->count, 0);
   for (int i = 0; i < addresses->count; i++) {
     lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
@@ -129,27 +130,20 @@ static int push_listeners(lua_State *L, struct listen_op *op, int *failed) {
   return status;
 }
 
-/* Pushes "host:port" as the program gave them; of several hosts the first. */
-static const char *push_target(lua_State *L) {
-  if (lua_istable(L, ARG_HOST)) {
-    lua_rawgeti(L, ARG_HOST, 1);
-    lua_replace(L, ARG_HOST);
-  }
-  return lua_pushfstring(L, "%s:%I", lua_tostring(L, ARG_HOST), (LUAI_UACINT)lua_tointeger(L, ARG_PORT));
-}
-
 static int push_listen(lua_State *L, struct neap *rt, struct op *op) {
   struct listen_op *listen = (struct listen_op *)op;
-  struct addresses *addresses = listen->addresses;
+  const struct addresses *addresses = listen->addresses;
   (void)rt;
   char name[ADDRESS_MAX];
   int failed = 0;
-  if (op->status < 0) return error_return(L, op->status, "start_server", push_target(L));
+  if (op->status < 0) {
+    const char *host = *listen->hosts ? *listen->hosts : "*";
+    return error_return(L, op->status, "start_server", io_push_target(L, host, listen->port));
+  }
   lua_settop(L, ARG_OPTIONS);
   int status = push_listeners(L, listen, &failed);
-  if (status == 0) return make_server(L, ARG_OPTIONS);
-  const char *target = addresses->count ? address_name(&addresses->list[failed], name) : push_target(L);
-  return error_return(L, status, "start_server", target);
+  if (status == 0) return make_server(L, ARG_OPTIONS, "start_server");
+  return error_return(L, status, "start_server", address_name(&addresses->list[failed], name));
 }
 
 static void drop_listen(struct neap *rt, struct op *op) {
@@ -220,10 +214,12 @@ static int look_up(struct listen_op *op) {
 static void resolved(void *owner, int status, struct addresses *addresses) {
   struct listen_op *op = owner;
   op->lookup = NULL;
-  if (status == 0) status = add_addresses(op, addresses);
+  if (status == 0) status = addresses->count > 0 ? add_addresses(op, addresses) : UV_EAI_NODATA;
   memory_free(addresses);
-  op->hosts++;
-  if (status == 0) status = look_up(op);
+  if (status == 0) {
+    op->hosts++;
+    status = look_up(op);
+  }
   if (status < 0) op_complete(op->rt, &op->op, status);
 }
 
@@ -301,7 +297,7 @@ static int serve_inherited(lua_State *L, int index, const char *call) {
   lua_createtable(L, 1, 0);
   int status = take_inherited(rt, listener_new(L, rt, &options), fd, removes);
   lua_rawseti(L, -2, 1);
-  if (status == 0) return make_server(L, index);
+  if (status == 0) return make_server(L, index, call);
   snprintf(target, sizeof target, "descriptor %d", fd);
   return error_return(L, status, call, target);
 }
@@ -326,16 +322,17 @@ static const char *const option_names[] = {"limit", "nodelay", "keepalive", "bac
                                            "start_serving", "max_connections", "tls", NULL};
 
 /* start_server(handler, host, port, options): what the function that made it (upvalue 2) returns for
- * (handler, listeners, options); or nil, err, code. Options: backlog, fd, keepalive, limit, max_connections, nodelay,
+ * (handler, listeners, options, name of the call); or nil, err, code. Options: backlog, fd, keepalive, limit, max_connections, nodelay,
  * reuse_port, start_serving. */
 static int l_start_server(lua_State *L) {
   check_handler(L);
   if (!is_inherited(L, ARG_OPTIONS)) io_check_port(L, ARG_PORT);
   lua_settop(L, ARG_OPTIONS);
-  io_check_options(L, ARG_OPTIONS, option_names);
+  error_check_options(L, ARG_OPTIONS, option_names);
   check_listener_options(L, ARG_OPTIONS);
   check_backlog(L, ARG_OPTIONS);
   io_option_integer(L, ARG_OPTIONS, "max_connections", 1);
+  io_option_tls(L, ARG_OPTIONS);
   if (is_inherited(L, ARG_OPTIONS)) {
     luaL_argcheck(L, lua_isnil(L, ARG_HOST) && lua_isnil(L, ARG_PORT), ARG_HOST, "a socket is given by 'fd' already");
     return serve_inherited(L, ARG_OPTIONS, "start_server");
@@ -376,7 +373,7 @@ static int serve_path(lua_State *L, const char *path, size_t length) {
   lua_createtable(L, 1, 0);
   status = take_path(rt, listener_new(L, rt, &options), &address, backlog, mode == MODE_UNSET ? 0 : mode, removes);
   lua_rawseti(L, -2, 1);
-  if (status == 0) return make_server(L, ARG_UNIX_OPTIONS);
+  if (status == 0) return make_server(L, ARG_UNIX_OPTIONS, "start_unix_server");
   return error_return(L, status, "start_unix_server", unix_label(&address, label));
 }
 
@@ -389,8 +386,9 @@ static int l_start_unix_server(lua_State *L) {
   size_t length;
   check_handler(L);
   lua_settop(L, ARG_UNIX_OPTIONS);
-  io_check_options(L, ARG_UNIX_OPTIONS, unix_option_names);
+  error_check_options(L, ARG_UNIX_OPTIONS, unix_option_names);
   io_option_integer(L, ARG_UNIX_OPTIONS, "max_connections", 1);
+  io_option_tls(L, ARG_UNIX_OPTIONS);
   if (is_inherited(L, ARG_UNIX_OPTIONS)) {
     luaL_argcheck(L, lua_isnil(L, ARG_PATH), ARG_PATH, "a socket is given by 'fd' already");
     return serve_inherited(L, ARG_UNIX_OPTIONS, "start_unix_server");
@@ -400,7 +398,7 @@ static int l_start_unix_server(lua_State *L) {
 }
 
 /* start_server_with(make): the functions start_server and start_unix_server, whose servers are made by
- * make(handler, listeners, options). */
+ * make(handler, listeners, options, name of the call). */
 static int l_start_server_with(lua_State *L) {
   static const lua_CFunction functions[] = {l_start_server, l_start_unix_server};
   luaL_checktype(L, 1, LUA_TFUNCTION);

@@ -64,9 +64,7 @@ static int begin(struct connect_op *op, const char *host, int port) {
 
 /* Pushes "host:port" as the program gave them. */
 static const char *push_target(lua_State *L) {
-  const char *host = lua_tostring(L, ARG_HOST);
-  return lua_pushfstring(L, strchr(host, ':') ? "[%s]:%I" : "%s:%I", host,
-                         (LUAI_UACINT)lua_tointeger(L, ARG_PORT));
+  return io_push_target(L, lua_tostring(L, ARG_HOST), (int)lua_tointeger(L, ARG_PORT));
 }
 
 /* Adds to the error on top of the stack what each of several attempts met with. */
@@ -171,13 +169,13 @@ static int l_open_connection(lua_State *L) {
   int port = io_check_port(L, ARG_PORT);
   struct race_options options = {0};
   lua_settop(L, ARG_OPTIONS);
-  io_check_options(L, ARG_OPTIONS, option_names);
+  error_check_options(L, ARG_OPTIONS, option_names);
   io_option_limit(L, ARG_OPTIONS);
   options.nodelay = io_option_boolean(L, ARG_OPTIONS, "nodelay", true);
   options.keepalive = io_option_keepalive(L, ARG_OPTIONS);
   options.head_start_ns = check_head_start(L);
   options.has_local = check_local(L, &options.local);
-  if (io_option_boolean(L, ARG_OPTIONS, "tls", false)) return io_open_tls(L, ARG_OPTIONS);
+  if (io_option_tls(L, ARG_OPTIONS)) return io_open_tls(L, "open_connection", ARG_OPTIONS);
   struct slab *slab = io_slab(L);
   struct connect_op *op = op_begin(L, &connect_kind);
   op->rt = runtime_of(L);

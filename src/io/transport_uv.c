@@ -59,8 +59,10 @@ static int how_it_ended(struct transport *t) {
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   struct transport *t = stream->data;
   if (n > 0) {
-    slab_use(t->slab, (size_t)n);
+    struct slab *slab = t->slab;
+    slab_use(slab, (size_t)n);
     t->events->received(t->owner, buf->base, (size_t)n);
+    slab_relieve(slab); /* [t] may be gone then */
   } else if (n < 0 && !(n == UV_ENOBUFS && buf->len == 0 && t->slab->bytes)) {
     int status = n != UV_EOF ? (int)n : t->error == UV_ECONNRESET ? t->error : how_it_ended(t);
     transport_stop(t);

@@ -1,5 +1,5 @@
 /* OpenSSL 3, which is opened when it is first needed and not linked: a program that uses no TLS does not pay for
- * it. After this header OpenSSL's names mean what was found in the library; before tls_library_load they mean
+ * it. After this header OpenSSL's names mean what was found in the library; before openssl_load they mean
  * nothing. */
 #ifndef NEAP_PROTO_OPENSSL_H
 #define NEAP_PROTO_OPENSSL_H
@@ -22,7 +22,6 @@
   X(BIO_free) \
   X(BIO_get_data) \
   X(BIO_get_new_index) \
-  X(BIO_meth_free) \
   X(BIO_meth_new) \
   X(BIO_meth_set_ctrl) \
   X(BIO_meth_set_read) \
@@ -37,7 +36,6 @@
   X(BN_free) \
   X(CRYPTO_free) \
   X(ERR_clear_error) \
-  X(ERR_peek_error) \
   X(ERR_peek_last_error) \
   X(ERR_reason_error_string) \
   X(EVP_PKEY_free) \
@@ -45,12 +43,11 @@
   X(GENERAL_NAMES_free) \
   X(OPENSSL_sk_num) \
   X(OPENSSL_sk_value) \
-  X(OpenSSL_version_num) \
   X(PEM_read_bio_PrivateKey) \
   X(PEM_read_bio_X509) \
-  X(PEM_read_bio_X509_AUX) \
   X(SSL_alert_desc_string_long) \
   X(SSL_CIPHER_get_name) \
+  X(SSL_client_hello_get0_ext) \
   X(SSL_ctrl) \
   X(SSL_CTX_add_client_CA) \
   X(SSL_CTX_callback_ctrl) \
@@ -63,10 +60,10 @@
   X(SSL_CTX_set_alpn_select_cb) \
   X(SSL_CTX_set_cipher_list) \
   X(SSL_CTX_set_ciphersuites) \
+  X(SSL_CTX_set_client_hello_cb) \
   X(SSL_CTX_set_default_verify_paths) \
   X(SSL_CTX_set_num_tickets) \
   X(SSL_CTX_set_options) \
-  X(SSL_CTX_set_session_id_context) \
   X(SSL_CTX_use_certificate) \
   X(SSL_CTX_use_PrivateKey) \
   X(SSL_do_handshake) \
@@ -96,6 +93,7 @@
   X(SSL_set_ex_data) \
   X(SSL_set_hostflags) \
   X(SSL_set_session) \
+  X(SSL_set_session_id_context) \
   X(SSL_set_SSL_CTX) \
   X(SSL_set_verify) \
   X(SSL_shutdown) \
@@ -138,7 +136,6 @@ extern struct openssl_table openssl_table;
 #define BIO_free openssl_table.p_BIO_free
 #define BIO_get_data openssl_table.p_BIO_get_data
 #define BIO_get_new_index openssl_table.p_BIO_get_new_index
-#define BIO_meth_free openssl_table.p_BIO_meth_free
 #define BIO_meth_new openssl_table.p_BIO_meth_new
 #define BIO_meth_set_ctrl openssl_table.p_BIO_meth_set_ctrl
 #define BIO_meth_set_read openssl_table.p_BIO_meth_set_read
@@ -153,7 +150,6 @@ extern struct openssl_table openssl_table;
 #define BN_free openssl_table.p_BN_free
 #define CRYPTO_free openssl_table.p_CRYPTO_free
 #define ERR_clear_error openssl_table.p_ERR_clear_error
-#define ERR_peek_error openssl_table.p_ERR_peek_error
 #define ERR_peek_last_error openssl_table.p_ERR_peek_last_error
 #define ERR_reason_error_string openssl_table.p_ERR_reason_error_string
 #define EVP_PKEY_free openssl_table.p_EVP_PKEY_free
@@ -161,11 +157,11 @@ extern struct openssl_table openssl_table;
 #define GENERAL_NAMES_free openssl_table.p_GENERAL_NAMES_free
 #define OPENSSL_sk_num openssl_table.p_OPENSSL_sk_num
 #define OPENSSL_sk_value openssl_table.p_OPENSSL_sk_value
-#define OpenSSL_version_num openssl_table.p_OpenSSL_version_num
 #define PEM_read_bio_PrivateKey openssl_table.p_PEM_read_bio_PrivateKey
 #define PEM_read_bio_X509 openssl_table.p_PEM_read_bio_X509
 #define SSL_alert_desc_string_long openssl_table.p_SSL_alert_desc_string_long
 #define SSL_CIPHER_get_name openssl_table.p_SSL_CIPHER_get_name
+#define SSL_client_hello_get0_ext openssl_table.p_SSL_client_hello_get0_ext
 #define SSL_ctrl openssl_table.p_SSL_ctrl
 #define SSL_CTX_add_client_CA openssl_table.p_SSL_CTX_add_client_CA
 #define SSL_CTX_callback_ctrl openssl_table.p_SSL_CTX_callback_ctrl
@@ -178,10 +174,10 @@ extern struct openssl_table openssl_table;
 #define SSL_CTX_set_alpn_select_cb openssl_table.p_SSL_CTX_set_alpn_select_cb
 #define SSL_CTX_set_cipher_list openssl_table.p_SSL_CTX_set_cipher_list
 #define SSL_CTX_set_ciphersuites openssl_table.p_SSL_CTX_set_ciphersuites
+#define SSL_CTX_set_client_hello_cb openssl_table.p_SSL_CTX_set_client_hello_cb
 #define SSL_CTX_set_default_verify_paths openssl_table.p_SSL_CTX_set_default_verify_paths
 #define SSL_CTX_set_num_tickets openssl_table.p_SSL_CTX_set_num_tickets
 #define SSL_CTX_set_options openssl_table.p_SSL_CTX_set_options
-#define SSL_CTX_set_session_id_context openssl_table.p_SSL_CTX_set_session_id_context
 #define SSL_CTX_use_certificate openssl_table.p_SSL_CTX_use_certificate
 #define SSL_CTX_use_PrivateKey openssl_table.p_SSL_CTX_use_PrivateKey
 #define SSL_do_handshake openssl_table.p_SSL_do_handshake
@@ -212,6 +208,7 @@ extern struct openssl_table openssl_table;
 #define SSL_set_ex_data openssl_table.p_SSL_set_ex_data
 #define SSL_set_hostflags openssl_table.p_SSL_set_hostflags
 #define SSL_set_session openssl_table.p_SSL_set_session
+#define SSL_set_session_id_context openssl_table.p_SSL_set_session_id_context
 #define SSL_set_verify openssl_table.p_SSL_set_verify
 #define SSL_shutdown openssl_table.p_SSL_shutdown
 #define SSL_version openssl_table.p_SSL_version

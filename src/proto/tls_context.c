@@ -6,8 +6,8 @@
 
 #include "proto/tls_transport.h"
 
-/* Tickets that a server gives to a client that begins. */
-enum { TICKETS = 2 };
+/* Tickets that a server gives to a client that begins; and what OpenSSL takes as the name of a host. */
+enum { TICKETS = 2, NAME_MAX_LENGTH = TLSEXT_MAXLEN_host_name };
 
 static bool is_name(const char *pattern, const char *name) { return strcasecmp(pattern, name) == 0; }
 
@@ -29,12 +29,31 @@ static struct tls_context *find_name(const struct tls_context *context, const ch
   return found ? found : find(context, name, is_under);
 }
 
-static int on_server_name(SSL *ssl, int *alert, void *unused) {
+/* The host in a server_name extension (RFC 6066, section 3), if there is one; OpenSSL refuses what is malformed. */
+static bool read_name(const unsigned char *bytes, size_t size, char name[NAME_MAX_LENGTH + 1]) {
+  enum { HEAD = 5 }; /* length of the list, type, length of the name */
+  if (size <= HEAD || size > HEAD + NAME_MAX_LENGTH) return false;
+  memcpy(name, bytes + HEAD, size - HEAD);
+  name[size - HEAD] = '\0';
+  return true;
+}
+
+/* Before OpenSSL looks for the session that the client would resume: one of another context is none. */
+static int on_hello(SSL *ssl, int *alert, void *unused) {
   (void)alert, (void)unused;
   struct tls *tls = SSL_get_ex_data(ssl, OPENSSL_DATA);
-  const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  struct tls_context *found = name ? find_name(tls_transport_context(tls), name) : NULL;
+  const unsigned char *bytes;
+  char name[NAME_MAX_LENGTH + 1];
+  size_t size;
+  bool named = SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &size) && read_name(bytes, size, name);
+  struct tls_context *found = named ? find_name(tls_transport_context(tls), name) : NULL;
   if (found) tls_transport_set_context(tls, found);
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* The name is kept with the session. */
+static int on_server_name(SSL *ssl, int *alert, void *unused) {
+  (void)ssl, (void)alert, (void)unused;
   return SSL_TLSEXT_ERR_OK;
 }
 
@@ -55,15 +74,14 @@ static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *l
 }
 
 static SSL_CTX *make(void) {
-  static const unsigned char id[] = "neap";
   SSL_CTX *ssl = SSL_CTX_new(TLS_method());
   if (!ssl) return NULL;
   SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
   SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_session_id_context(ssl, id, sizeof id - 1);
   SSL_CTX_set_num_tickets(ssl, TICKETS);
+  SSL_CTX_set_client_hello_cb(ssl, on_hello, NULL);
   SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
   SSL_CTX_set_alpn_select_cb(ssl, on_protocols, NULL);
   return ssl;

@@ -87,8 +87,8 @@ static void set_names(struct tls_failure *failure, X509 *certificate, const char
   if (tls_certificate_names(certificate, names, sizeof names))
     snprintf(failure->reason, sizeof failure->reason, "the certificate is for %s, not for %.150s", names, hostname);
   else
-    snprintf(failure->reason, sizeof failure->reason, "the certificate names no host, so it is not for %.150s",
-             hostname);
+    snprintf(failure->reason, sizeof failure->reason,
+             "the certificate names no host (subjectAltName), so it is not for %.150s", hostname);
 }
 
 static void set_subject(struct tls_failure *failure, const char *what, X509_NAME *name) {

@@ -86,19 +86,18 @@ static int l_tls_session(lua_State *L) {
   return 1;
 }
 
-SSL_SESSION *tls_info_session(lua_State *L, int index, const char *hostname) {
+SSL_SESSION *tls_info_session(lua_State *L, int argument, int index, const char *hostname) {
   if (lua_isnil(L, index)) return NULL;
   struct session *session = object_test(L, runtime_get(L), index, OBJECT_TLS_SESSION);
-  if (!session) error_misuse(L, "start_tls: the option 'session' is not what stream:tls_session() gives");
+  luaL_argcheck(L, session, argument, "the option 'session' is not what stream:tls_session() gives");
   if (strcasecmp(session->hostname, hostname ? hostname : "") != 0)
-    error_misuse(L, "start_tls: the session is one with '%s'", session->hostname);
+    luaL_argerror(L, argument, lua_pushfstring(L, "the session is one with '%s'", session->hostname));
   return session->ssl;
 }
 
 static int l_gc(lua_State *L) {
-  struct session *session = object_check(L, runtime_of(L), 1, OBJECT_TLS_SESSION);
-  if (session->ssl) SSL_SESSION_free(session->ssl);
-  session->ssl = NULL;
+  struct session *session = object_end(L, 1, OBJECT_TLS_SESSION);
+  if (session && session->ssl) SSL_SESSION_free(session->ssl);
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "core/limits.h"
 #include "core/object.h"
 #include "core/runtime.h"
+#include "io/io.h"
 #include "proto/tls_pem.h"
 
 static const char *const option_names[] = {
@@ -42,28 +43,18 @@ const char *tls_options_string(lua_State *L, int index, const char *name) {
   return string;
 }
 
-static bool is_among(const char *name, const char *const names[]) {
-  while (*names && strcmp(*names, name)) names++;
-  return *names != NULL;
-}
-
 void tls_options_check(lua_State *L, int index, const char *const more[]) {
-  luaL_checktype(L, index, LUA_TTABLE);
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
-    if (!is_among(name, option_names) && !is_among(name, more))
-      luaL_argerror(L, index, lua_pushfstring(L, "there is no option '%s'", name));
-  }
+  io_check_options_of_two(L, index, option_names, more);
 }
 
 /* The protocols can be said for each connection, too. */
 bool tls_options_has_any(lua_State *L, int index) {
-  for (const char *const *name = option_names; *name; name++) {
-    bool given = strcmp(*name, "alpn") != 0 && lua_getfield(L, index, *name) != LUA_TNIL;
-    lua_settop(L, lua_gettop(L) - (strcmp(*name, "alpn") != 0));
-    if (given) return true;
+  bool any = false;
+  for (const char *const *name = option_names; *name && !any; name++) {
+    any = lua_getfield(L, index, *name) != LUA_TNIL && strcmp(*name, "alpn") != 0;
+    lua_pop(L, 1);
   }
-  return false;
+  return any;
 }
 
 static enum tls_verify check_verify(lua_State *L, int index) {
@@ -84,13 +75,23 @@ static enum tls_verify check_verify(lua_State *L, int index) {
   return verify;
 }
 
-static void set_version(lua_State *L, int index, const char *name, SSL_CTX *ssl) {
+static int check_version(lua_State *L, int index, const char *name, int otherwise) {
   const char *text = tls_options_string(L, index, name);
-  int version = !text ? 0 : strcmp(text, "1.2") == 0 ? TLS1_2_VERSION : strcmp(text, "1.3") == 0 ? TLS1_3_VERSION : -1;
+  int version = !text                      ? otherwise
+                : strcmp(text, "1.2") == 0 ? TLS1_2_VERSION
+                : strcmp(text, "1.3") == 0 ? TLS1_3_VERSION
+                                           : -1;
   if (version < 0) bad_option(L, index, name, "is neither '1.2' nor '1.3'");
-  if (version > 0 && *name == 'm' && name[1] == 'i') SSL_CTX_set_min_proto_version(ssl, version);
-  if (version > 0 && name[1] == 'a') SSL_CTX_set_max_proto_version(ssl, version);
   lua_pop(L, 1);
+  return version;
+}
+
+static void set_versions(lua_State *L, int index, SSL_CTX *ssl) {
+  int min = check_version(L, index, "min_version", TLS1_2_VERSION);
+  int max = check_version(L, index, "max_version", 0);
+  if (max > 0 && min > max) bad_option(L, index, "min_version", "is above 'max_version'");
+  SSL_CTX_set_min_proto_version(ssl, min);
+  SSL_CTX_set_max_proto_version(ssl, max);
 }
 
 static void set_ciphers(lua_State *L, int index, SSL_CTX *ssl) {
@@ -154,14 +155,14 @@ static int set_protocols(lua_State *L, int index, struct tls_context *context) {
 }
 
 static int set_names(lua_State *L, int index, struct tls_context *context) {
-  int status = 0, type = lua_getfield(L, index, "sni");
+  int status = 0, top = lua_gettop(L), type = lua_getfield(L, index, "sni");
   if (type != LUA_TNIL && type != LUA_TTABLE) bad_option(L, index, "sni", "is not a table of contexts");
   for (lua_pushnil(L); type == LUA_TTABLE && status == 0 && lua_next(L, -2); lua_pop(L, 1)) {
     struct tls_context *other = tls_options_test(L, -1);
     if (!other || lua_type(L, -2) != LUA_TSTRING) bad_option(L, index, "sni", "is not a table of contexts by name");
     status = tls_context_add_name(context, lua_tostring(L, -2), other);
   }
-  lua_settop(L, index);
+  lua_settop(L, top);
   return status;
 }
 
@@ -190,24 +191,27 @@ static int refuse(lua_State *L, const char *operation, const struct tls_text *te
 
 static int set_trusted(lua_State *L, int index, struct tls_context *context, const char *operation) {
   struct tls_text text;
+  int top = lua_gettop(L);
   int failed = push_pem(L, index, "ca", "ca_file", &text, operation);
   if (failed) return failed;
   const char *reason = text.bytes ? tls_pem_trust(context, &text) : NULL;
   if (reason) return refuse(L, operation, &text, reason);
   const char *path = tls_options_string(L, index, "ca_path");
-  if (path) SSL_CTX_load_verify_dir(context->ssl, path);
+  int status = path ? tls_pem_trust_folder(context, path) : 0;
   context->trusts = text.bytes || path;
-  lua_settop(L, index);
+  if (status < 0) return error_return(L, status, operation, path);
+  lua_settop(L, top);
   return 0;
 }
 
 static int set_certificate(lua_State *L, int index, struct tls_context *context, const char *operation) {
   struct tls_text certificate, key;
+  int top = lua_gettop(L);
   int failed = push_pem(L, index, "cert_pem", "cert", &certificate, operation);
   if (!failed) failed = push_pem(L, index, "key_pem", "key", &key, operation);
   if (failed) return failed;
   if (!certificate.bytes && key.bytes) bad_option(L, index, "key", "needs 'cert'");
-  if (!certificate.bytes) return lua_settop(L, index), 0;
+  if (!certificate.bytes) return lua_settop(L, top), 0;
   if (!key.bytes) key = certificate; /* both in one file */
   const char *password = tls_options_string(L, index, "password");
   const char *reason = tls_pem_certificate(context, &certificate);
@@ -215,7 +219,7 @@ static int set_certificate(lua_State *L, int index, struct tls_context *context,
   reason = tls_pem_key(context, &key, password);
   if (reason) return refuse(L, operation, &key, reason);
   context->has_certificate = true;
-  lua_settop(L, index);
+  lua_settop(L, top);
   return 0;
 }
 
@@ -239,16 +243,13 @@ static int no_memory(lua_State *L, const char *operation) { return error_return(
 /* Files are not for restricted scripts. */
 static void check_files(lua_State *L, int index) {
   if (!limits_restricted(runtime_get(L))) return;
-  for (const char *const *name = file_names; *name; name++)
+  for (const char *const *name = file_names; *name; name++, lua_pop(L, 1))
     if (lua_getfield(L, index, *name) != LUA_TNIL) bad_option(L, index, *name, "is not for restricted scripts");
-  lua_pop(L, 4);
 }
 
-/* The options are above the context, which is below them. */
 static int fill_in(lua_State *L, int index, struct tls_context *context, const char *operation) {
   context->verify = check_verify(L, index);
-  set_version(L, index, "min_version", context->ssl);
-  set_version(L, index, "max_version", context->ssl);
+  set_versions(L, index, context->ssl);
   set_ciphers(L, index, context->ssl);
   set_tickets(L, index, context->ssl);
   if (set_protocols(L, index, context) < 0 || set_names(L, index, context) < 0) return no_memory(L, operation);
@@ -261,11 +262,8 @@ int tls_options_push(lua_State *L, int index, const char *operation) {
   check_files(L, index);
   struct tls_context *context = push_new(L);
   if (!context) return no_memory(L, operation);
-  lua_pushvalue(L, index);
-  int failed = fill_in(L, lua_gettop(L), context, operation);
-  if (failed) return failed;
-  lua_pop(L, 1);
-  return 1;
+  int failed = fill_in(L, index, context, operation);
+  return failed ? failed : 1;
 }
 
 int tls_options_push_default(lua_State *L, const char *operation) {
@@ -279,21 +277,19 @@ int tls_options_push_default(lua_State *L, const char *operation) {
 
 /* tls_context(options): a context, or nil, err, code. */
 static int l_tls_context(lua_State *L) {
-  static const char *const none[] = {NULL};
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) {
     lua_newtable(L);
     lua_replace(L, 1);
   }
-  tls_options_check(L, 1, none);
+  io_check_options(L, 1, option_names);
   tls_options_load(L, "tls.context");
   return tls_options_push(L, 1, "tls.context");
 }
 
 static int l_gc(lua_State *L) {
-  struct tls_context **box = object_check(L, runtime_of(L), 1, OBJECT_TLS_CONTEXT);
-  tls_context_let_go(*box);
-  *box = NULL;
+  struct tls_context **box = object_end(L, 1, OBJECT_TLS_CONTEXT);
+  if (box) tls_context_let_go(*box);
   return 0;
 }
 

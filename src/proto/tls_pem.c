@@ -81,6 +81,13 @@ const char *tls_pem_trust(struct tls_context *context, const struct tls_text *te
   return certificate ? "a certificate in it cannot be used" : why_no_more(count);
 }
 
+int tls_pem_trust_folder(struct tls_context *context, const char *path) {
+  struct stat found;
+  if (stat(path, &found) < 0) return uv_translate_sys_error(errno);
+  if (!S_ISDIR(found.st_mode)) return UV_ENOTDIR;
+  return SSL_CTX_load_verify_dir(context->ssl, path) == 1 ? 0 : UV_ENOMEM;
+}
+
 /* What OpenSSL says. */
 static const char *last_reason(const char *otherwise) {
   const char *reason = ERR_reason_error_string(ERR_peek_last_error());

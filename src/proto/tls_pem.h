@@ -19,6 +19,9 @@ int tls_pem_push_file(lua_State *L, const char *path, struct tls_text *text);
 /* All certificates of the text are trusted, and named to clients as those of which theirs should be. */
 const char *tls_pem_trust(struct tls_context *context, const struct tls_text *text);
 
+/* Those of a folder are trusted, where they are looked for when they are needed. Returns 0 or UV_E*. */
+int tls_pem_trust_folder(struct tls_context *context, const char *path);
+
 /* The first certificate is its own, the others are those it was signed with. */
 const char *tls_pem_certificate(struct tls_context *context, const struct tls_text *text);
 

@@ -13,9 +13,13 @@ static int verify_mode(const struct tls *tls) {
                                          : SSL_VERIFY_NONE;
 }
 
-static void set_verify(struct tls *tls) {
+/* What OpenSSL does not take from a context. A server's sessions are of the context that they began with, which its
+ * address tells from all others that could resume them. */
+static void apply_context(struct tls *tls) {
   int mode = verify_mode(tls);
   SSL_set_verify(tls->ssl, mode, mode == SSL_VERIFY_NONE ? NULL : tls_on_certificate);
+  if (tls->server)
+    SSL_set_session_id_context(tls->ssl, (const unsigned char *)&tls->context, sizeof tls->context);
 }
 
 /* The name as it goes over the wire, and stands in certificates: without the dot of the root, or a zone. */
@@ -60,7 +64,7 @@ static int set_up_ssl(struct tls *tls, const struct tls_options *options) {
   if (!bio) return UV_ENOMEM;
   SSL_set_bio(tls->ssl, bio, bio);
   if (!SSL_set_ex_data(tls->ssl, OPENSSL_DATA, tls)) return UV_ENOMEM;
-  set_verify(tls);
+  apply_context(tls);
   if (!tls->server) return set_up_client(tls, options);
   SSL_set_accept_state(tls->ssl);
   return 0;
@@ -119,7 +123,7 @@ void tls_transport_set_context(struct tls *tls, struct tls_context *context) {
   tls_context_hold(context);
   tls_context_let_go(tls->context);
   tls->context = context;
-  set_verify(tls);
+  apply_context(tls);
 }
 
 const struct tls_protocols *tls_transport_protocols(const struct tls *tls) {

@@ -173,6 +173,7 @@ static void check_server(lua_State *L, int index, const struct tls_context *cont
   bool asks = context->verify == TLS_VERIFY_OPTIONAL || context->verify == TLS_VERIFY_REQUIRED;
   luaL_argcheck(L, !asks || context->trusts, index,
                 "to verify clients a server needs the option 'ca_file', 'ca' or 'ca_path'");
+  for (const struct tls_name *name = context->names; name; name = name->next) check_server(L, index, name->context);
 }
 
 /* tls_check_server(context): raises unless a server can do with it. */
@@ -207,7 +208,7 @@ static int push_options(lua_State *L, struct tls_options *options) {
   }
   options->hostname = push_hostname(L, options->context, options);
   lua_getfield(L, ARG_OPTIONS, "session");
-  options->session = tls_info_session(L, -1, options->hostname);
+  options->session = tls_info_session(L, ARG_OPTIONS, -1, options->hostname);
   if (options->context->verify == TLS_VERIFY_NONE || tls_context_trust_system(options->context)) return 0;
   return error_return_as(L, "TLS_CONTEXT", "the system's certificates cannot be loaded", operation_of(L), NULL);
 }

@@ -503,9 +503,8 @@ static void remember_box(lua_State *L, struct channel *channel) {
 }
 
 static int l_gc(lua_State *L) {
-  struct channel **box = object_test(L, NULL, BOX, OBJECT_CHANNEL);
+  struct channel **box = object_end(L, BOX, OBJECT_CHANNEL);
   if (box && *box) become_unknown(*box);
-  if (box) *box = NULL;
   return 0;
 }
 

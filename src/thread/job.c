@@ -335,9 +335,8 @@ static int l_cancel(lua_State *L) {
 }
 
 static int l_gc(lua_State *L) {
-  struct job **box = object_test(L, NULL, 1, OBJECT_JOB);
+  struct job **box = object_end(L, 1, OBJECT_JOB);
   if (box && *box) release(*box);
-  if (box) *box = NULL;
   return 0;
 }
 

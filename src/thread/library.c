@@ -74,9 +74,8 @@ static void *retain(lua_State *L, struct neap *rt, int index) {
 static const struct copy_kind thread_kind = {retain, thread_push, thread_release};
 
 static int l_gc(lua_State *L) {
-  struct thread **object = object_test(L, NULL, 1, OBJECT_THREAD);
+  struct thread **object = object_end(L, 1, OBJECT_THREAD);
   if (object) thread_release(*object);
-  if (object) *object = NULL;
   return 0;
 }
 
@@ -86,7 +85,7 @@ static struct thread *self_of(lua_State *L, struct neap *rt) {
   runtime_check_open(L, rt, "thread");
   if (room->self) return room->self;
   struct thread *self = thread_new(room->host);
-  if (!self) luaL_error(L, "thread: not enough memory");
+  if (!self) return luaL_error(L, "thread: not enough memory"), NULL;
   strcpy(self->name, "main");
   self->is_host = true;
   atomic_store(&self->daemon, true);
@@ -547,9 +546,8 @@ static int l_call_soon_threadsafe(lua_State *L) {
 }
 
 static int l_call_gc(lua_State *L) {
-  struct call **object = object_test(L, NULL, 1, OBJECT_THREAD_CALL);
+  struct call **object = object_end(L, 1, OBJECT_THREAD_CALL);
   if (object && *object) call_release(*object);
-  if (object) *object = NULL;
   return 0;
 }
 

@@ -59,6 +59,8 @@ static void end_child(struct thread_room *room, struct thread *thread, uint64_t 
   if (!wait_for_end(thread, deadline)) return;
   uv_thread_join(&thread->id);
   if (thread->watch) op_complete(room->rt, thread->watch, 0); /* of a task that was ended */
+  room->rt->reported += thread->reported;
+  if (room->self) room->self->reported += thread->reported; /* which was set when the runtime was still run */
   thread_report(room->rt, thread);
   thread_release(thread);
 }

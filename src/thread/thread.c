@@ -13,6 +13,7 @@
 #include "core/task.h"
 #include "thread/copy.h"
 #include "thread/crossing.h"
+#include "thread/forward.h"
 #include "thread/room.h"
 
 struct thread *thread_new(const struct thread_host *host) {
@@ -183,6 +184,7 @@ static int protected_begin(lua_State *L) {
   room->self = thread;
   rt->debug = thread->debug;
   rt->expects_posts = true;
+  forward_reports(rt, thread);
   apply_settings(L, thread);
   if ((rt->prepare = thread->prepare)) {
     lua_pushcfunction(L, thread->prepare);

@@ -2,7 +2,7 @@
 local fs = require "neap.fs"
 local neap = require "neap"
 
-local path <const> = "/tmp/neap-cut-file"
+local path <const> = folder .. "/file"
 
 local function forever(fn)
   neap.create_task(function()
