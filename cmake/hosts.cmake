@@ -6,9 +6,9 @@ if(NEAP_SANITIZE MATCHES thread)
   target_sources(neap PRIVATE ${tsan_longjmp})
 endif()
 
-# The hosts of examples/hosts, built as users build theirs; those of spec/hosts, whose allocations are counted.
+# The hosts of examples/hosts, built as users build theirs; those of spec/hosts, of which some have their allocations counted.
 file(GLOB example_hosts CONFIGURE_DEPENDS examples/hosts/*.c)
-foreach(file ${example_hosts} spec/hosts/cut.c spec/hosts/misuse.c)
+foreach(file ${example_hosts} spec/hosts/clock.c spec/hosts/cut.c spec/hosts/misuse.c)
   cmake_path(GET file STEM name)
   add_executable(host_${name} ${file} ${tsan_longjmp})
   set_target_properties(host_${name} PROPERTIES

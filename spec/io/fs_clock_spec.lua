@@ -63,6 +63,13 @@ describe("virtual time", function()
     assert.equal(LONG_BYTES, #fs.read_file(path))
   end)
 
+  for _, how in ipairs { "step", "loop" } do
+    it("stands still for a host, too: " .. how, function()
+      local host <const> = program.neap:gsub("[^/]*$", "hosts/clock")
+      program.assert_printed(("true\t%d\n"):format(LONG_BYTES), program.run { host, how, empty_file(LONG_BYTES) })
+    end)
+  end
+
   it("goes on while a fifo that nobody writes to is opened", function()
     local path = fifo()
     assert.is_false(neap.move_on_after(HOUR_S, fs.read_file, path))
