@@ -1,6 +1,12 @@
 -- The types of neap for lua-language-server: lua types.lua docs/types/neap.lua lua/neap directory module ...
--- What is written in C stands in the first file; to it is added what the public modules of lua/neap have in
+-- What is written in C stands in the first file; to its sections is added what the public modules of lua/neap have in
 -- comments with three dashes: classes, aliases, and functions without their bodies.
+
+local SECTIONS <const> = {
+  tasks = "Tasks and futures", interval = "Tasks and futures", group = "Scopes", locks = "Sharing", context = "Sharing",
+  thread = "Threads", run = "The loop", graph = "The loop", stream = "Network", server = "Network", names = "Network",
+  datagram = "Network",
+}
 
 local function read(file)
   local input <close> = assert(io.open(file))
@@ -66,12 +72,28 @@ local function public_modules(folder)
   return assert(list, "init.lua has no list of modules"):gmatch '"(.-)"'
 end
 
-local by_hand, sources, directory = ...
-local parts = { read(by_hand) }
-for module in public_modules(sources) do
-  for _, part in ipairs(extract(("%s/%s.lua"):format(sources, module), "neap")) do parts[#parts + 1] = part end
+--- The sections of a text, in order and by title; what stands before the first has the title "".
+local function split(text)
+  local list, by_title = {}, {}
+  local title, start = "", 1
+  repeat
+    local first, last, following = text:find("\n%-%- (%u[%l ,]+)\n", start)
+    local section = { text:sub(start, first) }
+    list[#list + 1], by_title[title] = section, section
+    title, start = following, first and first + 1
+  until not first
+  return list, by_title
 end
-write(directory .. "/neap.lua", table.concat(parts, "\n") .. "\nreturn neap\n")
+
+local by_hand, sources, directory = ...
+local sections, section_of = split(read(by_hand))
+for module in public_modules(sources) do
+  local section = assert(section_of[SECTIONS[module]], module .. " has no section")
+  for _, part in ipairs(extract(("%s/%s.lua"):format(sources, module), "neap")) do section[#section + 1] = part end
+end
+local texts = {}
+for i, section in ipairs(sections) do texts[i] = table.concat(section, "\n") end
+write(directory .. "/neap.lua", table.concat(texts, "\n") .. "\nreturn neap\n")
 
 for _, module in ipairs { select(4, ...) } do
   local file = ("%s/%s.lua"):format(sources, module)

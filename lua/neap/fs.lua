@@ -264,7 +264,7 @@ end
 ---@field on_error fun(err: neap.OSError)? is told of a folder that cannot be read, which is raised otherwise
 
 --- `for path, type, depth in fs.walk(path) do`: all that is in a folder, and in those in it; a folder comes before what
---- is in it.
+--- is in it. A link is a "link", whatever it leads to, unless `follow` is set.
 ---@param path string
 ---@param options neap.WalkOptions?
 ---@return (fun(): string?, neap.FileType?, integer?)?, neap.OSError?, any

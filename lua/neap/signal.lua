@@ -1,5 +1,6 @@
 --- Signals of the process. A signal that somebody here hears does not do what it does by itself: while a task waits for
---- SIGINT, Ctrl-C does not cancel the program.
+--- SIGINT, Ctrl-C does not cancel the program. Such a task keeps the program going, as any task does;
+--- `loop:add_signal_handler` does not.
 ---
 --- ```lua
 --- neap.signal.wait("SIGINT", "SIGTERM")

@@ -148,8 +148,8 @@ local function check_input(call, index, input)
 end
 
 --- Writes `input` to its standard input, which is then closed, reads its output to the end, and waits for its end: all
---- at once, so that no full pipe can hold anybody up. A child that does not read all of the input is no failure.
---- Longer output than `max_output` bytes of stdout, or of stderr, is. When this is cancelled, the process runs on.
+--- at once, so that no full pipe can hold anybody up. A child that does not read all of the input is no failure;
+--- output of more than `max_output` bytes, of stdout or of stderr, is one. When this is cancelled, the process runs on.
 ---@param input string?
 ---@param max_output integer?
 ---@return string? stdout "" where that is no pipe

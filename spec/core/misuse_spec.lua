@@ -21,6 +21,7 @@ local functions = {
   table.pack("timeout", "NaN", nan),
   table.pack("timeout_at", "number", {}),
   table.pack("CancelScope", "bad argument #1 to 'CancelScope' (the timeout must be a number", { timeout = nan }),
+  table.pack("CancelScope", "bad argument #1 to 'CancelScope' (there is no option 'timout')", { timout = 1 }),
   table.pack("Semaphore", "must not be negative", -1),
   table.pack("Semaphore", "number expected", "many"),
   table.pack("BoundedSemaphore", "must not be negative", -1),

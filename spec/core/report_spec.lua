@@ -257,6 +257,20 @@ describe("the exception handler", function()
   end)
 end)
 
+describe("a report of a script's own", function()
+  it("may lack the exception, the message, or both", function()
+    local result = program.code [[
+      local loop = require "neap".get_event_loop()
+      loop:call_exception_handler { message = "low tide" }
+      loop:call_exception_handler { exception = "wolf" }
+      loop:call_exception_handler {}
+      loop:call_soon(function() error(nil) end)
+    ]]
+    assert.matches("^neap: low tide\nneap: an error: wolf\nneap: an error\n"
+      .. "neap: a callback failed: %(error object is a nil value%)\n", result.stderr)
+  end)
+end)
+
 describe("a cancellation that nobody catches", function()
   it("C15 tells where the inner task waited, and who awaited it", function()
     local result = program.code [[

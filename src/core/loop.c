@@ -319,6 +319,7 @@ static int l_set_field(lua_State *L) {
  * longer than the limit (1 s by default), while it does; with preempt it makes Lua code in a task that does so
  * yield. nil or false: no watchdog, as in the beginning. */
 static int l_set_watchdog(lua_State *L) {
+  static const char *const names[] = {"limit", "preempt", NULL};
   struct neap *rt = loop_check_open(L, "set_watchdog");
   double limit = 1;
   limits_refuse_restricted(L, rt, "set_watchdog");
@@ -326,7 +327,7 @@ static int l_set_watchdog(lua_State *L) {
     watchdog_stop(rt);
     return 0;
   }
-  luaL_checktype(L, 2, LUA_TTABLE);
+  error_check_options(L, 2, names);
   if (lua_getfield(L, 2, "limit") != LUA_TNIL) {
     luaL_argcheck(L, lua_isnumber(L, -1) && lua_tonumber(L, -1) > 0, 2,
                   "the limit must be a positive number of seconds");

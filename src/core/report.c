@@ -228,7 +228,7 @@ static void add_line(lua_State *L, const char *prefix, const char *field) {
 /* Pushes the message, and what it is about. */
 static void push_subject(lua_State *L, bool warning) {
   int message = lua_gettop(L) + 1;
-  lua_getfield(L, 2, "message");
+  if (lua_getfield(L, 2, "message") == LUA_TNIL) lua_pushliteral(L, "an error"), lua_replace(L, message);
   const char *about = NULL;
   if (lua_getfield(L, 2, "task") == LUA_TUSERDATA) {
     task_push_name(L, -1);
@@ -256,6 +256,17 @@ static void write_report(lua_State *L, const struct neap_report *report) {
   fprintf(stderr, "%s\n", lua_tostring(L, -1));
 }
 
+static bool has_field(lua_State *L, const char *name) {
+  bool has = lua_getfield(L, 2, name) != LUA_TNIL;
+  lua_pop(L, 1);
+  return has;
+}
+
+/* Whether the context has an error, which may be nil if something failed with it: a script may report without one. */
+static bool has_error(lua_State *L) {
+  return has_field(L, "exception") || has_field(L, "traceback") || has_field(L, "future");
+}
+
 /* (loop, context): tells the host, or else writes one paragraph to stderr. */
 static int l_default_exception_handler(lua_State *L) {
   struct neap *rt = runtime_of(L);
@@ -263,10 +274,12 @@ static int l_default_exception_handler(lua_State *L) {
   lua_settop(L, 2);
   bool warning = lua_getfield(L, 2, "warning") != LUA_TNIL;
   push_subject(L, warning);
-  lua_getfield(L, 2, "exception");
-  error_tostring(L, -1);
-  if (!warning) lua_pushfstring(L, "%s: %s", lua_tostring(L, 4), lua_tostring(L, 6));
-  struct neap_report report = {.message = lua_tostring(L, warning ? 4 : 7), .is_warning = warning};
+  if (!warning && has_error(L)) {
+    lua_getfield(L, 2, "exception");
+    error_tostring(L, -1);
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, 4), lua_tostring(L, -1));
+  }
+  struct neap_report report = {.message = lua_tostring(L, -1), .is_warning = warning};
   report.traceback = field(L, "traceback");
   report.made_at = field(L, "made_at");
   if (!warning) rt->reported++;

@@ -290,11 +290,12 @@ static int l_shielded(lua_State *L) {
 
 /* CancelScope{timeout = s, shield = b}: a block that can be cancelled as one. */
 static int l_cancel_scope(lua_State *L) {
+  static const char *const names[] = {"timeout", "shield", "call", NULL};
   double seconds = INFINITY;
   bool shield = false;
   const char *call = "CancelScope"; /* or the function that opens one: the field "call" */
   if (!lua_isnoneornil(L, 1)) {
-    luaL_checktype(L, 1, LUA_TTABLE);
+    error_check_options(L, 1, names);
     if (lua_getfield(L, 1, "timeout") != LUA_TNIL) {
       seconds = lua_tonumber(L, -1);
       luaL_argcheck(L, lua_isnumber(L, -1) && !isnan(seconds), 1, "the timeout must be a number of seconds");

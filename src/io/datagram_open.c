@@ -167,7 +167,7 @@ static int check_remote(lua_State *L) {
 static struct endpoint_options check_options(lua_State *L) {
   static const char *const names[] = {"limit", "reuse_addr", "reuse_port", "broadcast", "ipv6_only",
                                       "remote_addr", NULL};
-  io_check_options(L, ARG_OPTIONS, names);
+  error_check_options(L, ARG_OPTIONS, names);
   return (struct endpoint_options){
       .limit = io_option_integer(L, ARG_OPTIONS, "limit", RECEIVED_MOST),
       .reuse_addr = io_option_boolean(L, ARG_OPTIONS, "reuse_addr", false),

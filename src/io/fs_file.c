@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/error.h"
 #include "io/fs.h"
 #include "io/io.h"
 
@@ -111,7 +112,7 @@ static const char *const write_options[] = {"append", "mode", NULL};
 static int l_write_file(lua_State *L) {
   struct fs_arguments a = {.path = fs_check_path(L, 1)};
   a.bytes = luaL_checklstring(L, 2, &a.length);
-  io_check_options(L, 3, write_options);
+  error_check_options(L, 3, write_options);
   a.mode = fs_option_mode(L, 3, 0666);
   a.flags = O_WRONLY | O_CREAT | (io_option_boolean(L, 3, "append", false) ? O_APPEND : O_TRUNC);
   return fs_await(L, &write_kind, &a);
@@ -197,7 +198,7 @@ static const char *const copy_options[] = {"exclusive", NULL};
  * `exclusive` an error. */
 static int l_copy(lua_State *L) {
   struct fs_arguments a = {.path = fs_check_path(L, 1), .other = fs_check_path(L, 2)};
-  io_check_options(L, 3, copy_options);
+  error_check_options(L, 3, copy_options);
   a.flags = io_option_boolean(L, 3, "exclusive", false) ? EXCLUSIVE : 0;
   return fs_await(L, &copy_kind, &a);
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/error.h"
 #include "io/fs.h"
 #include "io/io.h"
 
@@ -87,7 +88,7 @@ static const char *const mkdir_options[] = {"mode", "parents", NULL};
  * there already. */
 static int l_mkdir(lua_State *L) {
   struct fs_arguments a = {.path = fs_check_path(L, 1)};
-  io_check_options(L, 2, mkdir_options);
+  error_check_options(L, 2, mkdir_options);
   a.mode = fs_option_mode(L, 2, 0777);
   a.flags = io_option_boolean(L, 2, "parents", false) ? PARENTS : 0;
   return fs_await(L, &mkdir_kind, &a);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/error.h"
 #include "io/fs.h"
 #include "io/io.h"
 
@@ -146,7 +147,7 @@ static const char *const remove_options[] = {"recursive", NULL};
 /* remove(path, {recursive}): a file, a link or an empty folder; with `recursive` a folder with all that is in it. */
 static int l_remove(lua_State *L) {
   struct fs_arguments a = {.path = fs_check_path(L, 1)};
-  io_check_options(L, 2, remove_options);
+  error_check_options(L, 2, remove_options);
   a.flags = io_option_boolean(L, 2, "recursive", false) ? RECURSIVE : 0;
   return fs_await(L, &remove_kind, &a);
 }

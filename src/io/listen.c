@@ -328,7 +328,7 @@ static int l_start_server(lua_State *L) {
   check_handler(L);
   if (!is_inherited(L, ARG_OPTIONS)) io_check_port(L, ARG_PORT);
   lua_settop(L, ARG_OPTIONS);
-  io_check_options(L, ARG_OPTIONS, option_names);
+  error_check_options(L, ARG_OPTIONS, option_names);
   check_listener_options(L, ARG_OPTIONS);
   check_backlog(L, ARG_OPTIONS);
   io_option_integer(L, ARG_OPTIONS, "max_connections", 1);
@@ -386,7 +386,7 @@ static int l_start_unix_server(lua_State *L) {
   size_t length;
   check_handler(L);
   lua_settop(L, ARG_UNIX_OPTIONS);
-  io_check_options(L, ARG_UNIX_OPTIONS, unix_option_names);
+  error_check_options(L, ARG_UNIX_OPTIONS, unix_option_names);
   io_option_integer(L, ARG_UNIX_OPTIONS, "max_connections", 1);
   io_option_tls(L, ARG_UNIX_OPTIONS);
   if (is_inherited(L, ARG_UNIX_OPTIONS)) {

@@ -168,7 +168,7 @@ static int l_getaddrinfo(lua_State *L) {
   check_service(L, &request);
   luaL_argcheck(L, !lua_isnil(L, ARG_HOST) || !lua_isnil(L, ARG_SERVICE), ARG_HOST,
                 "neither a host nor a service");
-  io_check_options(L, ARG_OPTIONS, getaddrinfo_options);
+  error_check_options(L, ARG_OPTIONS, getaddrinfo_options);
   request.family = check_word(L, "family", families, AF_UNSPEC);
   request.socktype = check_word(L, "socktype", socktypes, SOCK_STREAM);
   request.passive = io_option_boolean(L, ARG_OPTIONS, "passive", false);
@@ -259,7 +259,7 @@ static int check_flags(lua_State *L) {
   static const char *const names[] = {"numeric_host", "numeric_service", "name_required", "socktype",
                                       NULL};
   int result = 0;
-  io_check_options(L, ARG_OPTIONS, names);
+  error_check_options(L, ARG_OPTIONS, names);
   for (const struct word *flag = flags; flag->name; flag++)
     if (io_option_boolean(L, ARG_OPTIONS, flag->name, false)) result |= flag->value;
   if (check_word(L, "socktype", socktypes, SOCK_STREAM) == SOCK_DGRAM) result |= NI_DGRAM;

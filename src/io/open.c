@@ -180,7 +180,7 @@ static int l_fs_open(lua_State *L) {
   const char *path = fs_check_path(L, ARG_PATH);
   int flags = check_mode(L);
   lua_settop(L, ARG_OPTIONS);
-  io_check_options(L, ARG_OPTIONS, option_names);
+  error_check_options(L, ARG_OPTIONS, option_names);
   io_option_integer(L, ARG_OPTIONS, "limit", 0);
   int permissions = fs_option_mode(L, ARG_OPTIONS, DEFAULT_PERMISSIONS);
   if (io_option_boolean(L, ARG_OPTIONS, "exclusive", false)) flags |= O_CREAT | O_EXCL;
@@ -245,7 +245,7 @@ static int l_pipe(lua_State *L) {
   static const char *const names[] = {"limit", NULL};
   struct neap *rt = runtime_of(L);
   struct transport *ends[2];
-  io_check_options(L, 1, names);
+  error_check_options(L, 1, names);
   size_t limit = io_option_limit(L, 1);
   runtime_check_open(L, rt, "pipe");
   struct stream *reader = stream_new(L, rt, limit), *writer = stream_new(L, rt, READER_LIMIT);

@@ -169,7 +169,7 @@ static int l_open_connection(lua_State *L) {
   int port = io_check_port(L, ARG_PORT);
   struct race_options options = {0};
   lua_settop(L, ARG_OPTIONS);
-  io_check_options(L, ARG_OPTIONS, option_names);
+  error_check_options(L, ARG_OPTIONS, option_names);
   io_option_limit(L, ARG_OPTIONS);
   options.nodelay = io_option_boolean(L, ARG_OPTIONS, "nodelay", true);
   options.keepalive = io_option_keepalive(L, ARG_OPTIONS);

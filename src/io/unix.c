@@ -204,7 +204,7 @@ static int l_open_unix_connection(lua_State *L) {
   size_t length;
   const char *path = unix_check_path(L, ARG_PATH, &length);
   lua_settop(L, ARG_OPTIONS);
-  io_check_options(L, ARG_OPTIONS, option_names);
+  error_check_options(L, ARG_OPTIONS, option_names);
   io_option_limit(L, ARG_OPTIONS);
   if (io_option_tls(L, ARG_OPTIONS)) return io_open_tls(L, "open_unix_connection", ARG_OPTIONS);
   struct connect_op *op = op_begin(L, &connect_kind);
