@@ -265,6 +265,7 @@ describe("a report of a script's own", function()
       loop:call_exception_handler { exception = "wolf" }
       loop:call_exception_handler {}
       loop:call_soon(function() error(nil) end)
+      require "neap".sleep(0)
     ]]
     assert.matches("^neap: low tide\nneap: an error: wolf\nneap: an error\n"
       .. "neap: a callback failed: %(error object is a nil value%)\n", result.stderr)
