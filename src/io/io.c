@@ -73,26 +73,6 @@ const char *io_push_target(lua_State *L, const char *host, int port) {
   return lua_pushfstring(L, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
 }
 
-static bool is_among(const char *name, const char *const names[]) {
-  while (*names && strcmp(*names, name)) names++;
-  return *names != NULL;
-}
-
-void io_check_options_of_two(lua_State *L, int index, const char *const names[], const char *const more[]) {
-  if (lua_isnoneornil(L, index)) return;
-  luaL_checktype(L, index, LUA_TTABLE);
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
-    if (!is_among(name, names) && !is_among(name, more))
-      luaL_argerror(L, index, lua_pushfstring(L, "there is no option '%s'", name));
-  }
-}
-
-void io_check_options(lua_State *L, int index, const char *const names[]) {
-  static const char *const none[] = {NULL};
-  io_check_options_of_two(L, index, names, none);
-}
-
 /* Pushes an option. Returns false, with nothing pushed, if it is not given. */
 static bool push_option(lua_State *L, int index, const char *name) {
   if (lua_isnoneornil(L, index)) return false;

@@ -23,11 +23,6 @@ int io_check_port(lua_State *L, int index);
 /* Pushes "host:port", for messages. */
 const char *io_push_target(lua_State *L, const char *host, int port);
 
-/* Raises for an option of the table at [index], if there is one, that is not among [names], nor among [more] where
- * there are two lists; NULL ends each. */
-void io_check_options(lua_State *L, int index, const char *const names[]);
-void io_check_options_of_two(lua_State *L, int index, const char *const names[], const char *const more[]);
-
 /* Options of the table at [index], if there is one, or their defaults: "limit" (bytes), a boolean,
  * a positive integer. */
 size_t io_option_limit(lua_State *L, int index);

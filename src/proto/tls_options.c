@@ -44,7 +44,7 @@ const char *tls_options_string(lua_State *L, int index, const char *name) {
 }
 
 void tls_options_check(lua_State *L, int index, const char *const more[]) {
-  io_check_options_of_two(L, index, option_names, more);
+  error_check_options_of_two(L, index, option_names, more);
 }
 
 /* The protocols can be said for each connection, too. */
@@ -282,7 +282,7 @@ static int l_tls_context(lua_State *L) {
     lua_newtable(L);
     lua_replace(L, 1);
   }
-  io_check_options(L, 1, option_names);
+  error_check_options(L, 1, option_names);
   tls_options_load(L, "tls.context");
   return tls_options_push(L, 1, "tls.context");
 }
