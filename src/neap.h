@@ -234,7 +234,8 @@ NEAP_API unsigned neap_report_errors(neap_t *neap);
  * Check arguments first, then begin, then start, then await: between beginning and awaiting nothing may
  * raise. What an operation needs while it is under way belongs in its struct: once a task was cancelled its
  * arguments may be collected, although a worker is still busy. Each operation that was awaited is completed
- * exactly once, unless its [cancel] has said NEAP_GONE, and even after neap_free. */
+ * exactly once, unless its [cancel] has said NEAP_GONE, and even after neap_free: one that never is keeps the
+ * run waiting, and its memory. */
 
 /* The beginning of a struct of the host's. */
 typedef struct neap_op { void *reserved[12]; } neap_op;
@@ -282,7 +283,7 @@ NEAP_API void neap_complete(neap_op *op, int status);
  * world: "operation target: message". [target] may be NULL. Returns 3. */
 NEAP_API int neap_fail(lua_State *L, int status, const char *operation, const char *target);
 
-/* A future that C completes. */
+/* A future that C completes, on the runtime's thread: another thread posts a function that does it. */
 typedef struct neap_future neap_future;
 
 /* Pushes a new Future, which scripts can await, and returns the handle to complete it with; NULL, with
