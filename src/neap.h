@@ -11,11 +11,15 @@
  *     }
  *
  * A runtime is one Lua state, one libuv loop, and one thread at a time. Runtimes share nothing, so a
- * process may have as many as it likes. neap installs no signal handlers, writes nothing to stdout,
- * and never ends the process.
+ * process may have as many as it likes. neap writes nothing to stdout, never ends the process, and installs
+ * no signal handlers, unless a script asks for them (neap.signal, loop:set_watchdog).
  *
  * Threads: neap_post and neap_complete may be called from any thread. All else belongs to the thread
  * that runs the runtime; while none does, a runtime may move to another thread, as a Lua state may.
+ *
+ * Callbacks: what neap calls (C functions, those of an operation, [done], posts, on_report, allow_address)
+ * may do all that the host may, but run, step or free the runtime. C functions, [push], [done] and posts may
+ * raise Lua errors, the others must not. A callback that uses neap_state leaves its stack as it found it.
  *
  * Mistakes of the host (NULL, a runtime that was freed, another thread, an operation that is completed
  * twice) are refused where they are seen: the call does nothing but say so in one line on stderr, and
@@ -42,7 +46,8 @@ typedef struct neap_port neap_t;
 
 /* --- Making and freeing --- */
 
-/* What the host is told of: an error that nobody has caught, or a warning. */
+/* What the host is told of: an error that nobody has caught, or a warning. The strings are gone when
+ * on_report returns. */
 typedef struct neap_report {
   const char *message;   /* "a task failed (Task-2): app.lua:3: no such user" */
   const char *traceback; /* where it was raised, or NULL */
@@ -58,7 +63,8 @@ typedef struct neap_limits {
   unsigned tasks;              /* that have not ended; what the host spawns between runs is not refused */
   unsigned handles;            /* of libuv: connections, servers, ... */
 
-  /* Whether scripts may connect to, or listen at, an address. NULL: any; none if [restricted]. */
+  /* Whether scripts may connect to, or listen at, an address. It may not call Lua. NULL: any; none if
+   * [restricted]. */
   int (*allow_address)(void *user, const struct sockaddr *address, int listens);
 
   /* Scripts see only what cannot leave the state: no io, no debug, of os only clock, date, difftime and
@@ -86,8 +92,10 @@ typedef struct neap_config {
 
   neap_limits limits;
 
-  void (*on_report)(void *user, const neap_report *report); /* NULL: reports go to stderr */
-  void *user;                                               /* is passed to it, and to allow_address */
+  /* Is told of the threads that scripts start, too, and always on the runtime's thread. NULL: reports go to
+   * stderr. */
+  void (*on_report)(void *user, const neap_report *report);
+  void *user; /* is passed to it, and to allow_address */
 } neap_config;
 
 /* Makes a runtime. `require "neap"` works in its state, for which no file is needed. [config] may be
@@ -95,11 +103,14 @@ typedef struct neap_config {
 NEAP_API neap_t *neap_new(const neap_config *config);
 
 /* Ends every task (their <close> variables run, and cannot await), reports errors that nobody has
- * read, closes every handle of neap's, and frees all that is not the host's. It may be called at any
- * moment, whatever is going on, but not inside a run: not by what neap calls (C functions, [done], posts,
- * on_report). A callback of the host's own on its own loop may. On such a loop the memory of handles is
- * freed when it next runs. A state of the host's stays usable, and may get another runtime; one that is
- * closed first ends the runtime, and neap_free then lets go of what is left. NULL is allowed. */
+ * read, closes every handle of neap's, and frees all that is not the host's. Threads of scripts are cancelled
+ * and waited for: one that computes and never awaits is waited for until it is through.
+ *
+ * It may be called at any moment, whatever is under way, but not by what neap calls; a callback of the host's
+ * own on its own loop may. On such a loop the memory of handles is freed when it next runs: free the runtime,
+ * run the loop once more, then close it. Handles on it that are not the host's (uv_walk shows them) are
+ * neap's to close. A state of the host's stays usable, and may get another runtime; one that is closed first
+ * ends the runtime, and neap_free then lets go of what is left. NULL is allowed. */
 NEAP_API void neap_free(neap_t *neap);
 
 /* The runtime's Lua state and its loop. */
@@ -136,7 +147,7 @@ typedef struct neap_task neap_task;
  * stack of [L], and status is LUA_OK; or the error is, status is not LUA_OK, and [traceback] says where it
  * was raised, or is NULL. The stack is cleared behind it; what lies below the values is not the host's. The
  * neap_task is not valid any more. If the runtime is freed first, [L] is NULL, status LUA_ERRRUN and
- * [count] 0. It may raise, which is reported. */
+ * [count] 0. What it raises is reported. */
 typedef void neap_done(lua_State *L, int status, int count, const char *traceback, void *user);
 
 /* Pops a function and its [nargs] arguments from the stack of [L], the runtime's state or the one that a C
@@ -145,7 +156,8 @@ typedef void neap_done(lua_State *L, int status, int count, const char *tracebac
  * which it is for want of memory, and in a C function that a task calls over the limit of tasks. */
 NEAP_API neap_task *neap_spawn(lua_State *L, int nargs, neap_done *done, void *user);
 
-/* Asks the task to end: its awaits raise CancelledError. Not to be called once [done] was. */
+/* Asks the task to end: its awaits raise CancelledError. Not to be called once [done] was. A task that was
+ * spawned without [done] cannot be cancelled so, since nobody knows when it ends. */
 NEAP_API void neap_cancel(neap_task *task);
 
 /* Asks all tasks to end. Safe in callbacks of libuv; not in other threads or in signal handlers. */
@@ -181,10 +193,14 @@ NEAP_API neap_status neap_step(neap_t *neap, double seconds);
 NEAP_API int neap_fd(neap_t *neap);
 NEAP_API int neap_timeout(neap_t *neap);
 
-/* Ends the run that is going on with the turn that is: from a callback or a C function. */
+/* Ends the neap_run or neap_step that is going on with the turn that is: from a callback or a C function.
+ * Between runs it ends the next one so. neap_call and neap_dofile go on, and so does a loop of the host's,
+ * which uv_stop ends. */
 NEAP_API void neap_stop(neap_t *neap);
 
-/* What os.exit was given, after NEAP_EXITED or LUA_YIELD. */
+/* What os.exit was given, after NEAP_EXITED or LUA_YIELD. No task runs after that, and there is nothing left
+ * to do but neap_free. Under uv_run on a loop of the host's the tasks stand still, and the next neap_step says
+ * NEAP_EXITED. */
 NEAP_API int neap_exit_code(neap_t *neap);
 
 /* Reports every error that nobody has read. Else they are reported when their tasks are collected, which may
@@ -218,7 +234,8 @@ NEAP_API unsigned neap_report_errors(neap_t *neap);
  * Check arguments first, then begin, then start, then await: between beginning and awaiting nothing may
  * raise. What an operation needs while it is under way belongs in its struct: once a task was cancelled its
  * arguments may be collected, although a worker is still busy. Each operation that was awaited is completed
- * exactly once, unless its [cancel] has said NEAP_GONE, and even after neap_free. */
+ * exactly once, unless its [cancel] has said NEAP_GONE, and even after neap_free: one that never is keeps the
+ * run waiting, and its memory. */
 
 /* The beginning of a struct of the host's. */
 typedef struct neap_op { void *reserved[12]; } neap_op;
@@ -230,17 +247,19 @@ typedef enum neap_cancelled {
   NEAP_ABANDONED /* neap_complete will follow some time; nobody waits for it */
 } neap_cancelled;
 
+/* What is the same for all operations of one function. It is not copied: make it static. */
 typedef struct neap_op_kind {
-  const char *name; /* as scripts know the function: for errors and tracebacks */
+  const char *name; /* as scripts know the function: for errors */
   size_t size;      /* of the struct; what follows its neap_op begins as zeros */
 
-  /* Pushes what the function returns, and returns the count; may raise. NULL: nothing. It is not called
-   * after a negative status: then the function returns nil, an error object and the code's name. */
+  /* Pushes what the function returns, and returns the count. NULL: nothing. It is not called after a negative
+   * status: then the function returns nil, an error object and the code's name. It may also begin another
+   * operation, which drops this one, and return its neap_await. */
   int (*push)(lua_State *L, neap_op *op);
 
   /* Is called at most once, on the runtime's thread, when the task is cancelled or killed, or the runtime
    * freed. Another thread may be completing the operation just then: a host that finds it nowhere any
-   * more says NEAP_COMING. Must not raise. NULL: NEAP_ABANDONED. */
+   * more says NEAP_COMING. NULL: NEAP_ABANDONED. */
   neap_cancelled (*cancel)(neap_op *op);
 
   /* Releases what the struct holds: once, at the end, whatever happened; in the thread that completes it
@@ -264,7 +283,7 @@ NEAP_API void neap_complete(neap_op *op, int status);
  * world: "operation target: message". [target] may be NULL. Returns 3. */
 NEAP_API int neap_fail(lua_State *L, int status, const char *operation, const char *target);
 
-/* A future that C completes. */
+/* A future that C completes, on the runtime's thread: another thread posts a function that does it. */
 typedef struct neap_future neap_future;
 
 /* Pushes a new Future, which scripts can await, and returns the handle to complete it with; NULL, with
@@ -272,20 +291,21 @@ typedef struct neap_future neap_future;
 NEAP_API neap_future *neap_future_new(lua_State *L);
 
 /* Completes it, with the [count] values on top of the stack of [L] if [status] is LUA_OK, or else with the
- * error there; pops them. Each handle is to be settled once, which also releases it, even after neap_free,
- * with [L] NULL and [count] 0. Returns whether the future was still pending: a script may cancel it. */
+ * error there; pops them. [L] is a state of the runtime's. Each handle is to be settled once, which also
+ * releases it; after neap_free, too, with [L] NULL and [count] 0. Returns whether the future was still pending:
+ * a script may cancel it. */
 NEAP_API int neap_settle(lua_State *L, neap_future *future, int status, int count);
 
 /* --- Other threads --- */
 
-/* Is called on the runtime's thread, in the order of posting among the loop's callbacks; may raise, which
- * is reported. If the runtime is freed first, [neap] is NULL: release what [user] holds. */
+/* Is called on the runtime's thread, in the order of posting among the loop's callbacks. What it raises is
+ * reported. If the runtime is freed first, [neap] is NULL: release what [user] holds. */
 typedef void neap_posted(neap_t *neap, void *user);
 
 /* From any thread: wakes the loop, and lets it call [posted]. A run does not wait for posts that may yet
  * come, unless config.expects_posts says so or a neap_future is pending. Returns 0, UV_ENOMEM, UV_EINVAL, or
- * UV_ECANCELED when the runtime was freed: no more than a help in finding a thread that outlives what it
- * works for. */
+ * UV_ECANCELED when the runtime was freed, which is remembered for a while: that helps to find a thread that
+ * outlives what it works for, and is nothing to build on. */
 NEAP_API int neap_post(neap_t *neap, neap_posted *posted, void *user);
 
 /* --- The module --- */

@@ -246,15 +246,16 @@ int neap_settle(lua_State *L, neap_future *handle, int status, int count) {
     return host_refuse("neap_settle", handle ? "the future was settled already" : "the future is NULL"), 0;
   struct neap_port *port = handle->port;
   struct neap *rt = port->rt;
+  bool open = rt && !rt->closed;
   const char *mistake = NULL;
   if (port_is_foreign(port))
     mistake = "another thread is running the runtime";
-  else if (rt && (!L || runtime_get(L) != rt))
+  else if (open && (!L || runtime_get(L) != rt))
     mistake = L ? "the Lua state is another runtime's" : "the Lua state is NULL";
   if (mistake) return host_refuse("neap_settle", "%s", mistake), 0;
   handle->port = NULL;
   bool pending = false;
-  if (rt && lua_checkstack(L, 5)) pending = settle(L, rt, handle, status, count);
+  if (open && lua_checkstack(L, 5)) pending = settle(L, rt, handle, status, count);
   if (rt) {
     anchor_release(rt->L, rt, handle->slot);
     port_unexpect(rt);
