@@ -62,7 +62,7 @@ add_custom_command(OUTPUT ${types}/neap.lua ${module_types}
   COMMAND ${CMAKE_COMMAND} -E make_directory ${made}/reference
   COMMAND ${lua} cmake/types.lua docs/types/neap.lua lua/neap ${types} ${modules}
   COMMAND ${lua} cmake/reference.lua ${types} ${made}/reference ${modules}
-  DEPENDS cmake/types.lua cmake/reference.lua docs/types/neap.lua ${lua_files}
+  DEPENDS cmake/types.lua cmake/reference.lua cmake/files.lua docs/types/neap.lua ${lua_files}
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMENT "Types for lua-language-server, and pages" VERBATIM)
 install(DIRECTORY ${types} DESTINATION ${CMAKE_INSTALL_DATADIR}/neap)
 
@@ -76,7 +76,7 @@ add_custom_command(OUTPUT ${made}/man.made
   COMMAND ${lua} cmake/man3.lua src/neap.h ${made}/man/man3
   COMMAND $<IF:$<BOOL:${NEAP_GZIP}>,${NEAP_GZIP},true> -r9n ${made}/man
   COMMAND ${CMAKE_COMMAND} -E touch ${made}/man.made
-  DEPENDS docs/neap.1 cmake/man3.lua src/neap.h
+  DEPENDS docs/neap.1 cmake/man3.lua cmake/files.lua src/neap.h
   WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMENT "Manual pages" VERBATIM)
 install(DIRECTORY ${made}/man/ TYPE MAN)
 

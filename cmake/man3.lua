@@ -7,15 +7,7 @@
 
 local header, directory = ...
 
-local function read(file)
-  local input <close> = assert(io.open(file))
-  return input:read "a"
-end
-
-local function write(file, text)
-  local output <close> = assert(io.open(file, "w"))
-  assert(output:write(text))
-end
+local files <const> = dofile "cmake/files.lua"
 
 -- Reading
 
@@ -163,6 +155,6 @@ local function page(text)
   return TITLE:format(version, literal(table.concat(prototypes, "\n")), described), names
 end
 
-local text, names = page(read(header))
-write(directory .. "/neap.3", text)
-for _, name in ipairs(names) do write(("%s/%s.3"):format(directory, name), ".so man3/neap.3\n") end
+local text, names = page(files.read(header))
+files.write(directory .. "/neap.3", text)
+for _, name in ipairs(names) do files.write(("%s/%s.3"):format(directory, name), ".so man3/neap.3\n") end

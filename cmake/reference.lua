@@ -1,15 +1,7 @@
 -- The pages of docs/reference, one for each module: lua reference.lua library directory module ...
 -- They are made of the types for lua-language-server, so that a reader and an editor are told the same.
 
-local function read(file)
-  local input <close> = assert(io.open(file))
-  return input:read "a"
-end
-
-local function write(file, text)
-  local output <close> = assert(io.open(file, "w"))
-  assert(output:write(text))
-end
+local files <const> = dofile "cmake/files.lua"
 
 --- Where the type ends that a text begins with: brackets are closed there, and so are `fun(...)` and unions.
 local function split_type(text)
@@ -172,8 +164,8 @@ local function make_page(class, text)
 end
 
 local library, directory = ...
-write(directory .. "/neap.md", make_page("neap", read(library .. "/neap.lua")))
+files.write(directory .. "/neap.md", make_page("neap", files.read(library .. "/neap.lua")))
 for _, module in ipairs { select(3, ...) } do
-  local types = read(("%s/neap/%s.lua"):format(library, module))
-  write(("%s/%s.md"):format(directory, module), make_page("neap." .. module, types))
+  local types = files.read(("%s/neap/%s.lua"):format(library, module))
+  files.write(("%s/%s.md"):format(directory, module), make_page("neap." .. module, types))
 end

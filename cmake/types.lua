@@ -8,15 +8,7 @@ local SECTIONS <const> = {
   datagram = "Network",
 }
 
-local function read(file)
-  local input <close> = assert(io.open(file))
-  return input:read "a"
-end
-
-local function write(file, text)
-  local output <close> = assert(io.open(file, "w"))
-  assert(output:write(text))
-end
+local files <const> = dofile "cmake/files.lua"
 
 --- What a line declares to a user: a declaration, or nil. `classes` are those known in its file, `title` is the
 --- public module's name in the types.
@@ -54,7 +46,7 @@ end
 
 local function extract(file, title)
   local found, classes, comment = {}, {}, ""
-  for line in (read(file) .. "\n"):gmatch "(.-)\n" do
+  for line in (files.read(file) .. "\n"):gmatch "(.-)\n" do
     if line:find "^%-%-%-" then
       comment = comment .. line .. "\n"
     else
@@ -68,7 +60,7 @@ end
 
 --- The modules whose functions are neap's own, as its first module names them.
 local function public_modules(folder)
-  local list = read(folder .. "/init.lua"):match "for _, module in ipairs (%b{}) do"
+  local list = files.read(folder .. "/init.lua"):match "for _, module in ipairs (%b{}) do"
   return assert(list, "init.lua has no list of modules"):gmatch '"(.-)"'
 end
 
@@ -86,14 +78,14 @@ local function split(text)
 end
 
 local by_hand, sources, directory = ...
-local sections, section_of = split(read(by_hand))
+local sections, section_of = split(files.read(by_hand))
 for module in public_modules(sources) do
   local section = assert(section_of[SECTIONS[module]], module .. " has no section")
   for _, part in ipairs(extract(("%s/%s.lua"):format(sources, module), "neap")) do section[#section + 1] = part end
 end
 local texts = {}
 for i, section in ipairs(sections) do texts[i] = table.concat(section, "\n") end
-write(directory .. "/neap.lua", table.concat(texts, "\n") .. "\nreturn neap\n")
+files.write(directory .. "/neap.lua", table.concat(texts, "\n") .. "\nreturn neap\n")
 
 for _, module in ipairs { select(4, ...) } do
   local file = ("%s/%s.lua"):format(sources, module)
@@ -101,5 +93,5 @@ for _, module in ipairs { select(4, ...) } do
     :format(module, introduction(file), module, module)
   local found = extract(file, module)
   local text = head .. table.concat(found, "\n") .. ("\nreturn %s\n"):format(module)
-  write(("%s/neap/%s.lua"):format(directory, module), text)
+  files.write(("%s/neap/%s.lua"):format(directory, module), text)
 end

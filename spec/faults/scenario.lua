@@ -38,10 +38,15 @@ function scenario.try(fn, ...)
   return noting(pcall(fn, ...))
 end
 
--- What fails the Lua way is noted: assert with that.
-function scenario.done(value, err, ...)
+-- As it came: a result, the end, or an error that is noted.
+function scenario.noted(value, err, ...)
   if value == nil and err ~= nil then scenario.note(err) end
-  return assert(value, err, ...)
+  return value, err, ...
+end
+
+-- What fails the Lua way is noted: assert with that.
+function scenario.done(...)
+  return assert(scenario.noted(...))
 end
 
 -- fn(...) must raise an error of that kind, or with that text; after want of memory it may raise any.

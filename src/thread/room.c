@@ -5,6 +5,7 @@
 
 #include "core/op.h"
 #include "core/port.h"
+#include "thread/call.h"
 #include "thread/channel.h"
 #include "thread/copy.h"
 #include "thread/job.h"
@@ -111,5 +112,6 @@ void thread_room_open(lua_State *L, struct neap *rt, const struct thread_host *h
   copy_open(L, rt);
   channel_open(L, rt);
   thread_library_open(L, rt);
+  call_open(L, rt);
   job_open(L, rt);
 }

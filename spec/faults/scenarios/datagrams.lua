@@ -4,18 +4,12 @@ local neap = require "neap"
 local scenario = require "spec.faults.scenario"
 
 local start <const>, raises <const>, done <const> = scenario.start, scenario.raises, scenario.done
-local limited <const> = scenario.limited
+local limited <const>, noted <const> = scenario.limited, scenario.noted
 
 local HOST <const> = "127.0.0.1"
 
 local function open(options)
   return done(neap.open_datagram_socket(HOST, 0, options))
-end
-
--- As it came: a result, or an error that is noted.
-local function noted(value, err, ...)
-  if value == nil and err ~= nil then scenario.note(err) end
-  return value, err, ...
 end
 
 -- Two sockets, closed at the end of a block.

@@ -2,7 +2,7 @@
 local neap = require "neap"
 local scenario = require "spec.faults.scenario"
 
-local raises <const>, done <const> = scenario.raises, scenario.done
+local raises <const>, done <const>, limited <const> = scenario.raises, scenario.done, scenario.limited
 
 local signal <const> = neap.signal
 
@@ -12,16 +12,9 @@ local function pid()
   return file:read "n"
 end
 
--- Memory may be wanting where nobody is told but the exception handler.
-local function limited(fn)
-  return function()
-    local limit <close> = neap.timeout(2)
-    fn(pid())
-  end
-end
-
 return {
-  { name = "signals: a listener hears them", run = limited(function(me)
+  { name = "signals: a listener hears them", run = limited(function()
+    local me <const> = pid()
     local listener <close> = done(signal.listen("SIGUSR1", "SIGUSR2", "SIGRTMIN+1"))
     done(signal.send(me, "SIGUSR2"))
     assert(listener:next() == "SIGUSR2")
@@ -34,7 +27,8 @@ return {
     end
   end) },
 
-  { name = "signals: one is waited for", run = limited(function(me)
+  { name = "signals: one is waited for", run = limited(function()
+    local me <const> = pid()
     local guard <close> = done(signal.listen "SIGUSR1")
     local task = neap.create_task(function() return done(signal.wait("SIGUSR1", "SIGUSR2")) end)
     neap.sleep(0)
@@ -42,7 +36,8 @@ return {
     assert(task:await() == "SIGUSR1")
   end) },
 
-  { name = "signals: a handler is called", run = limited(function(me)
+  { name = "signals: a handler is called", run = limited(function()
+    local me <const> = pid()
     local guard <close> = done(signal.listen "SIGUSR1")
     local loop, called = neap.get_running_loop(), neap.Event()
     done(loop:add_signal_handler("SIGUSR1", function(event) event:set() end, called))

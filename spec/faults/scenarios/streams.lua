@@ -4,9 +4,10 @@ local scenario = require "spec.faults.scenario"
 local support = require "spec.support.stream"
 
 local start <const>, raises <const>, done <const> = scenario.start, scenario.raises, scenario.done
-local limited <const> = scenario.limited
+local limited <const>, noted <const> = scenario.limited, scenario.noted
 
 local HOST <const> = "127.0.0.1"
+local path -- of a socket
 
 local function serve(handler, options)
   return done(neap.start_server(handler, HOST, 0, options))
@@ -14,12 +15,6 @@ end
 
 local function connect(server, options)
   return done(neap.open_connection(HOST, server.port, options))
-end
-
--- As it came: a result, the end, or an error that is noted.
-local function noted(value, err, ...)
-  if value == nil and err ~= nil then scenario.note(err) end
-  return value, err, ...
 end
 
 local function echo(stream)
@@ -50,14 +45,17 @@ return {
   end) },
 
   { name = "streams: a Unix socket", run = limited(function()
-    local path = os.tmpname()
+    path = os.tmpname()
     os.remove(path)
     local server <close> = done(neap.start_unix_server(echo, path, { max_connections = 2 }))
     local stream <close> = done(neap.open_unix_connection(path))
     assert(stream:peer_address() == path)
     done(stream:write "hello\n")
     assert(done(stream:read "l") == "hello")
-  end) },
+  end), after = function()
+    collectgarbage()
+    assert(not path or not os.remove(path), "the socket's file was left")
+  end },
 
   { name = "streams: a server on several hosts", run = limited(function()
     local server <close> = done(neap.start_server(echo, { HOST, "127.0.0.2" }, 0))

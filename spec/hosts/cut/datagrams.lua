@@ -1,18 +1,9 @@
 -- Datagrams that are sent, received, refused and never asked for.
+local forever = require "spec.hosts.forever"
 local neap = require "neap"
 
 local function socket(options)
   return assert(neap.open_datagram_socket("127.0.0.1", 0, options))
-end
-
-local function forever(fn)
-  neap.create_task(function()
-    local _ <close> = guard()
-    while true do
-      fn()
-      neap.sleep(0)
-    end
-  end)
 end
 
 local heard, unheard = socket(), socket { limit = 3 }

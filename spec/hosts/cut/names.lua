@@ -1,20 +1,11 @@
 -- Names being looked up, connections being opened, refused and given up.
+local forever = require "spec.hosts.forever"
 local neap = require "neap"
 
 local server = assert(neap.start_server(function(stream) stream:read "a" end, "127.0.0.1", 0))
 local closed = assert(neap.start_server(print, "127.0.0.1", 0))
 local dead_port = closed.port
 closed:close()
-
-local function forever(fn)
-  neap.create_task(function()
-    local _ <close> = guard()
-    while true do
-      fn()
-      neap.sleep(0)
-    end
-  end)
-end
 
 for _ = 1, 3 do
   forever(function() neap.open_connection("localhost", server.port) end)

@@ -1,18 +1,9 @@
 -- Threads of neap's that compute, wait, fail and are stopped, and channels between them.
+local forever = require "spec.hosts.forever"
 local neap = require "neap"
 
 local function echo(requests, answers)
   for value in requests:messages() do answers:send(value) end
-end
-
-local function forever(fn)
-  neap.create_task(function()
-    local _ <close> = guard()
-    while true do
-      fn()
-      neap.sleep(0)
-    end
-  end)
 end
 
 local requests, answers = neap.Channel(2), neap.Channel(2)
