@@ -164,6 +164,7 @@ describe("what cannot be copied", function()
     refuses("a neap.Queue (argument 1, field '[\"a b\"][boolean]')", { ["a b"] = { [true] = neap.Queue() } })
     local file <close> = assert(io.open "/dev/null")
     refuses("a FILE* (argument 1)", file)
+    refuses("a light userdata (argument 2, field '[1]')", refuses, { debug.upvalueid(refuses, 1) })
     refuses("a function of C that no loaded module has (argument 3)", 1, 2, coroutine.wrap(print))
   end)
 

@@ -6,9 +6,9 @@
 
 #include "core/runtime.h"
 #include "io/census.h"
-#include "io/listen.h"
 #include "io/datagram.h"
 #include "io/fs.h"
+#include "io/listen.h"
 #include "io/listener.h"
 #include "io/names.h"
 #include "io/process.h"
@@ -19,6 +19,7 @@
 #include "io/signal.h"
 #include "io/slab.h"
 #include "io/stream.h"
+#include "io/system.h"
 #include "io/tcp.h"
 #include "io/unix.h"
 #include "io/watcher.h"
@@ -172,6 +173,7 @@ int io_open(lua_State *L, struct neap *rt) {
   process_open(L, rt);
   open_open(L, rt);
   raw_socket_open(L, rt);
+  system_open(L, rt);
   census_open(L, rt);
   readiness_open(L, rt);
   watcher_open(L, rt);

@@ -271,8 +271,8 @@ static void refuse(struct writer *w, int index) {
 
 static void write_object(struct writer *w, int index) {
   int type = lua_type(w->L, index);
-  if (write_seen(w, index)) return;
-  if (type != LUA_TTHREAD && type != LUA_TLIGHTUSERDATA && write_reference(w, index)) return;
+  bool may_cross = type != LUA_TTHREAD && type != LUA_TLIGHTUSERDATA;
+  if (may_cross && (write_seen(w, index) || write_reference(w, index))) return;
   if (type == LUA_TTABLE)
     write_table(w, index);
   else if (type == LUA_TFUNCTION && !lua_iscfunction(w->L, index))
