@@ -1,4 +1,4 @@
---- Datagrams over UDP. Sockets are written in C (src/io/datagram.c); this is what they offer.
+--- Datagrams over UDP. Sockets are written in C (src/net/datagram.c); this is what they offer.
 local core = require "neap.core"
 
 local M = {}

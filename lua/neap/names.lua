@@ -1,4 +1,4 @@
---- Names and addresses. Written in C (src/io/names.c); this is what they offer.
+--- Names and addresses. Written in C (src/net/names.c); this is what they offer.
 local core = require "neap.core"
 
 local M = {}

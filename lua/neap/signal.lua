@@ -6,7 +6,7 @@
 --- neap.signal.wait("SIGINT", "SIGTERM")
 --- server:close(5)                          -- its handlers may go on for five seconds
 --- ```
--- Written in C (src/io/signal.c); this is what it offers.
+-- Written in C (src/process/signal.c); this is what it offers.
 local core = require "neap.core"
 
 --- A signal: "SIGHUP", "SIGINT", "SIGRTMIN+1", or its number.

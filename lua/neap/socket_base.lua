@@ -1,5 +1,5 @@
 --- What LuaSocket's classes have in common: states and timeouts, waiting, buffered receiving, sending. The objects are
---- sockets of src/io/raw_socket.c; their methods `raw` are called on them whatever class they have.
+--- sockets of src/net/raw_socket.c; their methods `raw` are called on them whatever class they have.
 local core = require "neap.core"
 
 local M = {}

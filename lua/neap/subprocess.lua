@@ -11,7 +11,7 @@
 ---
 --- A process of a group of its own (`group`, `detached`) hears no Ctrl-C of the terminal; the end of the block ends it.
 --- It goes on if neap is killed, or ended at once by a second Ctrl-C.
--- They are started and signalled in C (src/io/process.c); what is as good in Lua is here.
+-- They are started and signalled in C (src/process/process.c); what is as good in Lua is here.
 local core = require "neap.core"
 local check = require "neap.check"
 local TaskGroup <const> = require("neap").TaskGroup

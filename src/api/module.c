@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/host.h"
+#include "api/restrict.h"
 #include "core/ceiling.h"
 #include "core/coroutine.h"
 #include "core/embedded.h"
@@ -15,9 +17,11 @@
 #include "core/require.h"
 #include "core/runtime.h"
 #include "core/sandbox.h"
-#include "api/host.h"
-#include "api/restrict.h"
+#include "fs/fs.h"
 #include "io/io.h"
+#include "net/net.h"
+#include "process/process.h"
+#include "process/signal.h"
 #include "proto/proto.h"
 #include "thread/room.h"
 
@@ -129,6 +133,10 @@ static struct neap *open_rooms(lua_State *L, uv_loop_t *loop) {
   library_open(L, rt);
   library_push(L);
   io_open(L, rt);
+  net_open(L, rt);
+  fs_open(L, rt);
+  signal_open(L, rt);
+  process_open(L, rt);
   proto_open(L, rt);
   thread_room_open(L, rt, &thread_host);
   lua_pushliteral(L, NEAP_VERSION);

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/host.h"
 #include "core/error.h"
 #include "core/future.h"
 #include "core/op.h"
 #include "core/report.h"
 #include "core/task.h"
-#include "api/host.h"
 
 /* --- operations --- */
 

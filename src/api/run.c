@@ -3,13 +3,13 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "api/host.h"
 #include "core/deadlock.h"
 #include "core/error.h"
 #include "core/future.h"
 #include "core/report.h"
 #include "core/run.h"
 #include "core/task.h"
-#include "api/host.h"
 
 /* Registry key: the traceback of the last call that failed. */
 static const char traceback_key;

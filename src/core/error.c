@@ -189,26 +189,6 @@ bool error_began_in(lua_State *L, int index, const struct task *task) {
   return same;
 }
 
-static bool is_among(const char *name, const char *const names[]) {
-  while (*names && strcmp(*names, name)) names++;
-  return *names != NULL;
-}
-
-void error_check_options_of_two(lua_State *L, int index, const char *const names[], const char *const more[]) {
-  if (lua_isnoneornil(L, index)) return;
-  luaL_checktype(L, index, LUA_TTABLE);
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
-    if (!is_among(name, names) && !is_among(name, more))
-      luaL_argerror(L, index, lua_pushfstring(L, "there is no option '%s'", name));
-  }
-}
-
-void error_check_options(lua_State *L, int index, const char *const names[]) {
-  static const char *const none[] = {NULL};
-  error_check_options_of_two(L, index, names, none);
-}
-
 /* --- reading --- */
 
 static int l_tolstring(lua_State *L) {

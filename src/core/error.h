@@ -46,11 +46,6 @@ int error_misuse(lua_State *L, const char *format, ...);
 /* Raises an error of [kind]; the message begins with the caller's position. */
 int error_raise(lua_State *L, enum error_kind kind, const char *format, ...);
 
-/* Raises for an option of the table at [index], if there is one, that is not among [names], nor among [more] where
- * there are two lists; NULL ends each. */
-void error_check_options(lua_State *L, int index, const char *const names[]);
-void error_check_options_of_two(lua_State *L, int index, const char *const names[], const char *const more[]);
-
 /* Remembers the failed task at [index] as where the error that is about to be raised comes from. */
 void error_note_origin(lua_State *L, int index);
 

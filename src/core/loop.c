@@ -10,6 +10,7 @@
 #include "core/handle.h"
 #include "core/limits.h"
 #include "core/op.h"
+#include "core/options.h"
 #include "core/poll.h"
 #include "core/port.h"
 #include "core/report.h"
@@ -327,7 +328,7 @@ static int l_set_watchdog(lua_State *L) {
     watchdog_stop(rt);
     return 0;
   }
-  error_check_options(L, 2, names);
+  options_check(L, 2, names);
   if (lua_getfield(L, 2, "limit") != LUA_TNIL) {
     luaL_argcheck(L, lua_isnumber(L, -1) && lua_tonumber(L, -1) > 0, 2,
                   "the limit must be a positive number of seconds");

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/handle.h"
 #include "core/op.h"
+#include "core/options.h"
 #include "core/report.h"
 #include "core/task.h"
 
@@ -295,7 +296,7 @@ static int l_cancel_scope(lua_State *L) {
   bool shield = false;
   const char *call = "CancelScope"; /* or the function that opens one: the field "call" */
   if (!lua_isnoneornil(L, 1)) {
-    error_check_options(L, 1, names);
+    options_check(L, 1, names);
     if (lua_getfield(L, 1, "timeout") != LUA_TNIL) {
       seconds = lua_tonumber(L, -1);
       luaL_argcheck(L, lua_isnumber(L, -1) && !isnan(seconds), 1, "the timeout must be a number of seconds");

@@ -8,14 +8,36 @@
  * an echo of 16 KiB a seventh quicker than one of 512 KiB. */
 enum { SLAB_BYTES = 128 * 1024, ROOM_LEAST = 16 * 1024, ROOM_MOST = 64 * 1024 };
 
-void slab_init(struct slab *slab, struct neap *rt) {
-  *slab = (struct slab){.rt = rt, .poll = -1};
-  list_init(&slab->borrowers);
+/* Registry key of the userdata that holds the slab. */
+static const char slab_key;
+
+struct slab *slab_of(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &slab_key);
+  struct slab *slab = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return slab;
 }
 
-void slab_free(struct slab *slab) {
+/* A state that is closed collects this before the runtime, whose connections may receive to its end. */
+static int l_free_slab(lua_State *L) {
+  struct slab *slab = lua_touserdata(L, 1);
+  runtime_free(slab->rt);
   memory_free(slab->bytes);
   slab->bytes = NULL;
+  return 0;
+}
+
+void slab_open(lua_State *L, struct neap *rt) {
+  struct slab *slab = lua_newuserdatauv(L, sizeof *slab, 1);
+  *slab = (struct slab){.rt = rt, .poll = -1};
+  list_init(&slab->borrowers);
+  runtime_push(L);
+  lua_setiuservalue(L, -2, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_free_slab);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &slab_key);
 }
 
 static void empty(struct slab *slab) {

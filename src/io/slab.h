@@ -5,6 +5,7 @@
 #ifndef NEAP_IO_SLAB_H
 #define NEAP_IO_SLAB_H
 
+#include <lua.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -26,8 +27,9 @@ struct borrower {
   void (*keep)(struct borrower *borrower);
 };
 
-void slab_init(struct slab *slab, struct neap *rt);
-void slab_free(struct slab *slab);
+/* Makes the runtime's. */
+void slab_open(lua_State *L, struct neap *rt);
+struct slab *slab_of(lua_State *L);
 
 /* Room for a read; of no length when there is none before the next poll. */
 uv_buf_t slab_room(struct slab *slab);

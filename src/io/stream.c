@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/op.h"
+#include "core/options.h"
 #include "core/report.h"
 #include "core/runtime.h"
 #include "io/stream_file.h"
@@ -328,6 +329,10 @@ struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit) {
     lua_setiuservalue(L, -2, STREAM_PLACE);
   }
   return s;
+}
+
+size_t stream_option_limit(lua_State *L, int index) {
+  return (size_t)options_integer(L, index, "limit", READER_LIMIT);
 }
 
 struct stream *stream_new_unlimited(lua_State *L, struct neap *rt, size_t limit) {

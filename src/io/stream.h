@@ -46,6 +46,9 @@ struct stream *stream_new(lua_State *L, struct neap *rt, size_t limit);
 /* The same with lines of any length, as in Lua's files, if [limit] is 0. */
 struct stream *stream_new_unlimited(lua_State *L, struct neap *rt, size_t limit);
 
+/* The option "limit" of the table at [index], if there is one, or its default. */
+size_t stream_option_limit(lua_State *L, int index);
+
 /* The stream now owns the transport. A layer over a stream's transport (TLS) takes that, and what was received and
  * not read, and is attached in its place, while the stream is idle. */
 void stream_attach(struct stream *s, struct transport *t);

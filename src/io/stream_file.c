@@ -5,7 +5,7 @@
 #include "core/error.h"
 #include "core/op.h"
 #include "core/runtime.h"
-#include "io/fs.h"
+#include "io/stat.h"
 #include "io/stream.h"
 #include "io/stream_write.h"
 #include "io/transport_file.h"
@@ -48,7 +48,7 @@ static int push_stat(lua_State *L, struct neap *rt, struct op *op) {
   struct file_op *file = (struct file_op *)op;
   (void)rt;
   if (op->status < 0) return stream_failure(L, file->stream, op->status, op->kind->name);
-  fs_push_stat(L, file->stat);
+  stat_push(L, file->stat);
   return 1;
 }
 

@@ -8,8 +8,8 @@
 #include "core/error.h"
 #include "core/limits.h"
 #include "core/object.h"
+#include "core/options.h"
 #include "core/runtime.h"
-#include "io/io.h"
 #include "proto/tls_pem.h"
 
 static const char *const option_names[] = {
@@ -44,7 +44,7 @@ const char *tls_options_string(lua_State *L, int index, const char *name) {
 }
 
 void tls_options_check(lua_State *L, int index, const char *const more[]) {
-  error_check_options_of_two(L, index, option_names, more);
+  options_check_of_two(L, index, option_names, more);
 }
 
 /* The protocols can be said for each connection, too. */
@@ -282,7 +282,7 @@ static int l_tls_context(lua_State *L) {
     lua_newtable(L);
     lua_replace(L, 1);
   }
-  error_check_options(L, 1, option_names);
+  options_check(L, 1, option_names);
   tls_options_load(L, "tls.context");
   return tls_options_push(L, 1, "tls.context");
 }

@@ -7,8 +7,8 @@
 #include "core/error.h"
 #include "core/object.h"
 #include "core/op.h"
+#include "core/options.h"
 #include "core/runtime.h"
-#include "io/io.h"
 #include "io/stream.h"
 #include "io/stream_read.h"
 #include "proto/tls_options.h"
@@ -188,7 +188,7 @@ static int l_check_server(lua_State *L) {
 static const char *push_hostname(lua_State *L, const struct tls_context *context, struct tls_options *options) {
   const char *name = tls_options_string(L, ARG_OPTIONS, "server_hostname");
   bool verifies = context->verify != TLS_VERIFY_NONE;
-  options->checks_hostname = verifies && io_option_boolean(L, ARG_OPTIONS, "check_hostname", true);
+  options->checks_hostname = verifies && options_boolean(L, ARG_OPTIONS, "check_hostname", true);
   luaL_argcheck(L, !name || (*name && strlen(name) <= HOSTNAME_MOST), ARG_OPTIONS,
                 "the option 'server_hostname' is not the name of a host");
   luaL_argcheck(L, name || !options->checks_hostname, ARG_OPTIONS,
@@ -198,7 +198,7 @@ static const char *push_hostname(lua_State *L, const struct tls_context *context
 
 /* What it points to lies on the stack. Returns 0, or 3 with nil, err, code pushed. */
 static int push_options(lua_State *L, struct tls_options *options) {
-  *options = (struct tls_options){.server = io_option_boolean(L, ARG_OPTIONS, "server", false)};
+  *options = (struct tls_options){.server = options_boolean(L, ARG_OPTIONS, "server", false)};
   if (push_context(L, options->server) == 3) return 3;
   options->context = tls_options_test(L, -1);
   tls_options_push_protocols(L, ARG_OPTIONS, &options->protocols);
