@@ -113,16 +113,16 @@ describe("a byte at a time, with EINTR and EAGAIN between", function()
 
   -- ./dev runs them all: see the README. Of TLS one is played here: its handshakes take a while in this way.
   local RUNS <const> = {
-    { "conformance", "--filter-out=over TLS" }, { "conformance", "--filter=over TLS over Unix" },
-    { "stream_read" }, { "stream" }, { "stream_write" }, { "unix" },
+    { "io/conformance", "--filter-out=over TLS" }, { "io/conformance", "--filter=over TLS over Unix" },
+    { "io/stream_read" }, { "io/stream" }, { "io/stream_write" }, { "net/unix" },
   }
   for _, each in ipairs(RUNS) do
     local name, filter = table.unpack(each)
-    it(("nothing changes for spec/io/%s_spec.lua %s"):format(name, filter or ""), function()
+    it(("nothing changes for spec/%s_spec.lua %s"):format(name, filter or ""), function()
       local words = preloaded("NEAP_FAULT=partial:1", program.neap, "test")
       for _, text in ipairs(WHOLE) do words[#words + 1] = "--filter-out=" .. text end
       words[#words + 1] = filter
-      words[#words + 1] = "spec/io/" .. name .. "_spec.lua"
+      words[#words + 1] = "spec/" .. name .. "_spec.lua"
       local result = program.run(words)
       assert.matches("[1-9]%d* success.- / 0 failures / 0 errors", result.stdout)
       assert.equal(0, result.status, result.stdout .. result.stderr)
