@@ -35,12 +35,14 @@
   X(BN_bn2hex) \
   X(BN_free) \
   X(CRYPTO_free) \
+  X(d2i_SSL_SESSION) \
   X(ERR_clear_error) \
   X(ERR_peek_last_error) \
   X(ERR_reason_error_string) \
   X(EVP_PKEY_free) \
   X(EVP_sha256) \
   X(GENERAL_NAMES_free) \
+  X(i2d_SSL_SESSION) \
   X(OPENSSL_sk_num) \
   X(OPENSSL_sk_value) \
   X(PEM_read_bio_PrivateKey) \
@@ -71,12 +73,12 @@
   X(SSL_get0_alpn_selected) \
   X(SSL_get0_param) \
   X(SSL_get1_peer_certificate) \
-  X(SSL_get1_session) \
   X(SSL_get_current_cipher) \
   X(SSL_get_error) \
   X(SSL_get_ex_data) \
   X(SSL_get_ex_data_X509_STORE_CTX_idx) \
   X(SSL_get_servername) \
+  X(SSL_get_session) \
   X(SSL_get_verify_result) \
   X(SSL_get_version) \
   X(SSL_new) \
@@ -113,8 +115,8 @@
   X(X509_STORE_CTX_get_current_cert) \
   X(X509_STORE_CTX_get_error) \
   X(X509_STORE_CTX_get_ex_data) \
-  X(X509_VERIFY_PARAM_set1_ip_asc) \
-  X(X509_verify_cert_error_string)
+  X(X509_verify_cert_error_string) \
+  X(X509_VERIFY_PARAM_set1_ip_asc)
 
 #define OPENSSL_FIELD(name) __typeof__(&name) p_##name;
 struct openssl_table {
@@ -149,12 +151,14 @@ extern struct openssl_table openssl_table;
 #define BN_bn2hex openssl_table.p_BN_bn2hex
 #define BN_free openssl_table.p_BN_free
 #define CRYPTO_free openssl_table.p_CRYPTO_free
+#define d2i_SSL_SESSION openssl_table.p_d2i_SSL_SESSION
 #define ERR_clear_error openssl_table.p_ERR_clear_error
 #define ERR_peek_last_error openssl_table.p_ERR_peek_last_error
 #define ERR_reason_error_string openssl_table.p_ERR_reason_error_string
 #define EVP_PKEY_free openssl_table.p_EVP_PKEY_free
 #define EVP_sha256 openssl_table.p_EVP_sha256
 #define GENERAL_NAMES_free openssl_table.p_GENERAL_NAMES_free
+#define i2d_SSL_SESSION openssl_table.p_i2d_SSL_SESSION
 #define OPENSSL_sk_num openssl_table.p_OPENSSL_sk_num
 #define OPENSSL_sk_value openssl_table.p_OPENSSL_sk_value
 #define PEM_read_bio_PrivateKey openssl_table.p_PEM_read_bio_PrivateKey
@@ -185,12 +189,12 @@ extern struct openssl_table openssl_table;
 #define SSL_get0_alpn_selected openssl_table.p_SSL_get0_alpn_selected
 #define SSL_get0_param openssl_table.p_SSL_get0_param
 #define SSL_get1_peer_certificate openssl_table.p_SSL_get1_peer_certificate
-#define SSL_get1_session openssl_table.p_SSL_get1_session
 #define SSL_get_current_cipher openssl_table.p_SSL_get_current_cipher
 #define SSL_get_error openssl_table.p_SSL_get_error
 #define SSL_get_ex_data openssl_table.p_SSL_get_ex_data
 #define SSL_get_ex_data_X509_STORE_CTX_idx openssl_table.p_SSL_get_ex_data_X509_STORE_CTX_idx
 #define SSL_get_servername openssl_table.p_SSL_get_servername
+#define SSL_get_session openssl_table.p_SSL_get_session
 #define SSL_get_verify_result openssl_table.p_SSL_get_verify_result
 #define SSL_get_version openssl_table.p_SSL_get_version
 #define SSL_new openssl_table.p_SSL_new
@@ -202,13 +206,13 @@ extern struct openssl_table openssl_table;
 #define SSL_set1_host openssl_table.p_SSL_set1_host
 #define SSL_set_accept_state openssl_table.p_SSL_set_accept_state
 #define SSL_set_alpn_protos openssl_table.p_SSL_set_alpn_protos
-#define SSL_set_SSL_CTX openssl_table.p_SSL_set_SSL_CTX
 #define SSL_set_bio openssl_table.p_SSL_set_bio
 #define SSL_set_connect_state openssl_table.p_SSL_set_connect_state
 #define SSL_set_ex_data openssl_table.p_SSL_set_ex_data
 #define SSL_set_hostflags openssl_table.p_SSL_set_hostflags
 #define SSL_set_session openssl_table.p_SSL_set_session
 #define SSL_set_session_id_context openssl_table.p_SSL_set_session_id_context
+#define SSL_set_SSL_CTX openssl_table.p_SSL_set_SSL_CTX
 #define SSL_set_verify openssl_table.p_SSL_set_verify
 #define SSL_shutdown openssl_table.p_SSL_shutdown
 #define SSL_version openssl_table.p_SSL_version
@@ -227,8 +231,8 @@ extern struct openssl_table openssl_table;
 #define X509_STORE_CTX_get_current_cert openssl_table.p_X509_STORE_CTX_get_current_cert
 #define X509_STORE_CTX_get_error openssl_table.p_X509_STORE_CTX_get_error
 #define X509_STORE_CTX_get_ex_data openssl_table.p_X509_STORE_CTX_get_ex_data
-#define X509_VERIFY_PARAM_set1_ip_asc openssl_table.p_X509_VERIFY_PARAM_set1_ip_asc
 #define X509_verify_cert_error_string openssl_table.p_X509_verify_cert_error_string
+#define X509_VERIFY_PARAM_set1_ip_asc openssl_table.p_X509_VERIFY_PARAM_set1_ip_asc
 #endif
 
 /* Opens the library unless it is open. Returns NULL, or what stands against it. From any thread. */

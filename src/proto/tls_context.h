@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/memory.h"
+#include "core/runtime.h"
 #include "proto/openssl.h"
 
 /* Whether the peer's certificate is asked for and must be good. */
@@ -32,6 +33,7 @@ struct tls_name {
 };
 
 struct tls_context {
+  struct resource resource; /* linked while an object of Lua's holds it */
   struct memory *memory;
   unsigned holders;
   SSL_CTX *ssl;

@@ -12,8 +12,9 @@
 #include "proto/tls_transport.h"
 
 /* Lives in a userdata. It is of no use to another host: that would pass for the one it was made with. */
+/* In DER: so there is nothing of OpenSSL's to be freed. */
 struct session {
-  SSL_SESSION *ssl;
+  struct tls_session session; /* its bytes, which lie behind [hostname] */
   char hostname[];
 };
 
@@ -77,31 +78,28 @@ static const char *hostname_of(const struct tls *tls) {
  * has given nothing for that yet: in TLS 1.3 it does so behind the handshake, and it is seen when one reads. */
 static int l_tls_session(lua_State *L) {
   struct tls *tls = check_tls(L);
-  if (!tls || tls_transport_is_server(tls)) return lua_pushnil(L), 1;
+  SSL_SESSION *ssl = tls && !tls_transport_is_server(tls) ? SSL_get_session(tls_transport_ssl(tls)) : NULL;
+  int length = ssl && SSL_SESSION_is_resumable(ssl) ? i2d_SSL_SESSION(ssl, NULL) : 0;
+  if (length <= 0) return lua_pushnil(L), 1;
   size_t size = strlen(hostname_of(tls)) + 1;
-  struct session *session = object_new(L, runtime_of(L), OBJECT_TLS_SESSION, sizeof *session + size, 0);
+  struct session *session = object_new(L, runtime_of(L), OBJECT_TLS_SESSION, sizeof *session + size + (size_t)length, 0);
+  unsigned char *bytes = (unsigned char *)session->hostname + size;
   memcpy(session->hostname, hostname_of(tls), size);
-  session->ssl = SSL_get1_session(tls_transport_ssl(tls));
-  if (!session->ssl || !SSL_SESSION_is_resumable(session->ssl)) lua_pushnil(L);
+  session->session = (struct tls_session){bytes, length};
+  i2d_SSL_SESSION(ssl, &bytes);
   return 1;
 }
 
-SSL_SESSION *tls_info_session(lua_State *L, int argument, int index, const char *hostname) {
-  if (lua_isnil(L, index)) return NULL;
+struct tls_session tls_info_session(lua_State *L, int argument, int index, const char *hostname) {
+  if (lua_isnil(L, index)) return (struct tls_session){0};
   struct session *session = object_test(L, runtime_get(L), index, OBJECT_TLS_SESSION);
   luaL_argcheck(L, session, argument, "the option 'session' is not what stream:tls_session() gives");
   if (strcasecmp(session->hostname, hostname ? hostname : "") != 0)
     luaL_argerror(L, argument, lua_pushfstring(L, "the session is one with '%s'", session->hostname));
-  return session->ssl;
+  return session->session;
 }
 
-static int l_gc(lua_State *L) {
-  struct session *session = object_end(L, 1, OBJECT_TLS_SESSION);
-  if (session && session->ssl) SSL_SESSION_free(session->ssl);
-  return 0;
-}
-
-static const luaL_Reg session_methods[] = {{"__gc", l_gc}, {NULL, NULL}};
+static const luaL_Reg session_methods[] = {{NULL, NULL}};
 
 static const luaL_Reg methods[] = {{"tls_info", l_tls_info}, {"tls_session", l_tls_session}, {NULL, NULL}};
 

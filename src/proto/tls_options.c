@@ -226,8 +226,15 @@ static int set_certificate(lua_State *L, int index, struct tls_context *context,
 /* --- contexts --- */
 
 struct tls_context *tls_options_test(lua_State *L, int index) {
-  struct tls_context **box = object_test(L, runtime_get(L), index, OBJECT_TLS_CONTEXT);
-  return box ? *box : NULL;
+  struct neap *rt = runtime_get(L);
+  struct tls_context **box = object_test(L, rt, index, OBJECT_TLS_CONTEXT);
+  return box && !rt->closed ? *box : NULL;
+}
+
+/* The runtime's end may come without the finalizer: Lua drops one that it has no memory to call. */
+static void let_go(struct neap *rt, struct resource *resource) {
+  (void)rt;
+  tls_context_let_go(container_of(resource, struct tls_context, resource));
 }
 
 static struct tls_context *push_new(lua_State *L) {
@@ -235,6 +242,9 @@ static struct tls_context *push_new(lua_State *L) {
   struct tls_context **box = object_new(L, rt, OBJECT_TLS_CONTEXT, sizeof *box, 0);
   *box = NULL;
   *box = tls_context_new(rt->memory);
+  if (!*box) return NULL;
+  (*box)->resource = (struct resource){.close = let_go, .no_handle = true};
+  list_append(&rt->resources, &(*box)->resource.link);
   return *box;
 }
 
@@ -289,7 +299,9 @@ static int l_tls_context(lua_State *L) {
 
 static int l_gc(lua_State *L) {
   struct tls_context **box = object_end(L, 1, OBJECT_TLS_CONTEXT);
-  if (box) tls_context_let_go(*box);
+  if (!box || !*box || runtime_of(L)->closed) return 0;
+  list_remove(&(*box)->resource.link);
+  tls_context_let_go(*box);
   return 0;
 }
 

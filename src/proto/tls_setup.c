@@ -44,6 +44,15 @@ static bool set_hostname(struct tls *tls, bool checks) {
   return SSL_set1_host(tls->ssl, tls->hostname);
 }
 
+static int set_session(SSL *ssl, struct tls_session session) {
+  if (!session.bytes) return 0;
+  SSL_SESSION *resumed = d2i_SSL_SESSION(NULL, &session.bytes, session.length);
+  if (!resumed) return UV_ENOMEM;
+  int status = SSL_set_session(ssl, resumed) ? 0 : UV_EINVAL;
+  SSL_SESSION_free(resumed);
+  return status;
+}
+
 static int set_up_client(struct tls *tls, const struct tls_options *options) {
   const struct tls_protocols *protocols = tls_transport_protocols(tls);
   SSL_set_connect_state(tls->ssl);
@@ -53,8 +62,7 @@ static int set_up_client(struct tls *tls, const struct tls_options *options) {
     if (!set_hostname(tls, options->checks_hostname)) return UV_EINVAL;
   }
   if (protocols->bytes && SSL_set_alpn_protos(tls->ssl, protocols->bytes, protocols->length)) return UV_ENOMEM;
-  if (options->session && !SSL_set_session(tls->ssl, options->session)) return UV_EINVAL;
-  return 0;
+  return set_session(tls->ssl, options->session);
 }
 
 static int set_up_ssl(struct tls *tls, const struct tls_options *options) {

@@ -10,8 +10,8 @@ struct neap;
 void tls_stream_open(lua_State *L, struct neap *rt);
 void tls_info_open(lua_State *L, struct neap *rt);
 
-/* The session in the value at [index], which must be one that [hostname] has given; NULL for nil. [argument] is where
- * the options are. */
-struct ssl_session_st *tls_info_session(lua_State *L, int argument, int index, const char *hostname);
+/* The session in the value at [index], which must be one that [hostname] has given, or nil. It lies there. [argument] is
+ * where the options are. */
+struct tls_session tls_info_session(lua_State *L, int argument, int index, const char *hostname);
 
 #endif

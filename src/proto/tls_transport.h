@@ -8,13 +8,19 @@
 
 struct tls;
 
+/* A session in DER. */
+struct tls_session {
+  const unsigned char *bytes; /* or NULL: there is none */
+  long length;
+};
+
 struct tls_options {
   struct tls_context *context;
   bool server;
   const char *hostname; /* that a client asks for, or NULL */
   bool checks_hostname; /* and that the certificate must be for */
   struct tls_protocols protocols; /* if any, in place of the context's */
-  SSL_SESSION *session;           /* to be resumed, or NULL */
+  struct tls_session session;     /* to be resumed */
 };
 
 /* Takes the lower transport over, and [kept]: a copy of what was received and not read. Returns 0 and the transport,
