@@ -139,6 +139,7 @@ describe("sockets of LuaSocket", function()
     assert.equal("a\0b", accepted:receive())
     assert.has_error(function() socket.connect("local\0host", 1) end)
     assert.has_error(function() client:setoption("keep\0alive", true) end)
+    assert.has_error(function() client:setfd(1 << 32) end)
   end)
 end)
 

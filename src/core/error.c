@@ -329,10 +329,9 @@ static int l_tostring(lua_State *L) {
 }
 
 static int l_cancelled_tostring(lua_State *L) {
-  struct neap *rt = runtime_of(L);
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_getfield(L, 1, "task");
-  if (object_test(L, rt, -1, OBJECT_TASK))
+  if (object_test(L, -1, OBJECT_TASK))
     task_push_name(L, -1);
   else if (lua_type(L, -1) != LUA_TSTRING) /* the name, where the error was copied from another thread */
     lua_pushliteral(L, "a future");

@@ -16,8 +16,8 @@ enum { PACKED = 2 };
 static const char failed_key, unread_key;
 
 struct future *future_test(lua_State *L, struct neap *rt, int index) {
-  struct future *future = object_test(L, rt, index, OBJECT_TASK);
-  return future ? future : object_test(L, rt, index, OBJECT_FUTURE);
+  struct future *future = object_test(L, index, OBJECT_TASK);
+  return future ? future : object_test(L, index, OBJECT_FUTURE);
 }
 
 struct future *future_check(lua_State *L, struct neap *rt, int index) {

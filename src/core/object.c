@@ -52,20 +52,19 @@ static const void **tag_of(lua_State *L, int index) {
   return (const void **)(void *)(object + size - sizeof(void *));
 }
 
-void *object_test(lua_State *L, struct neap *rt, int index, enum object_kind kind) {
-  (void)rt;
+void *object_test(lua_State *L, int index, enum object_kind kind) {
   const void **tag = tag_of(L, index);
   return tag && *tag == &tags[kind] ? lua_touserdata(L, index) : NULL;
 }
 
 void *object_end(lua_State *L, int index, enum object_kind kind) {
-  void *object = object_test(L, NULL, index, kind);
+  void *object = object_test(L, index, kind);
   if (object) *tag_of(L, index) = NULL;
   return object;
 }
 
 void *object_check(lua_State *L, struct neap *rt, int index, enum object_kind kind) {
-  void *object = object_test(L, rt, index, kind);
+  void *object = object_test(L, index, kind);
   if (!object) luaL_typeerror(L, index, rt->kind_names[kind]);
   runtime_check_thread(L, rt);
   return object;

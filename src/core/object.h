@@ -56,7 +56,7 @@ void *object_new(lua_State *L, struct neap *rt, enum object_kind kind, size_t si
 void object_push_metatable(lua_State *L, struct neap *rt, enum object_kind kind);
 
 /* The userdata at [index] if it is of [kind], or else NULL. */
-void *object_test(lua_State *L, struct neap *rt, int index, enum object_kind kind);
+void *object_test(lua_State *L, int index, enum object_kind kind);
 
 /* The same for a finalizer, which a program may call, too: it is of no kind from then on. */
 void *object_end(lua_State *L, int index, enum object_kind kind);

@@ -50,7 +50,7 @@ static bool is_full(const struct queue *q) {
 }
 
 static struct queue *check_queue(lua_State *L) {
-  struct queue *q = object_test(L, NULL, BOX, OBJECT_QUEUE);
+  struct queue *q = object_test(L, BOX, OBJECT_QUEUE);
   if (!q) luaL_typeerror(L, BOX, "neap.Queue");
   runtime_check_thread(L, q->rt);
   return q;

@@ -57,7 +57,7 @@ static void add_details(lua_State *L, struct neap *rt, int object) {
     set_field(L, "traceback");
     future_push_detail(L, object, "made_at");
     set_field(L, "made_at");
-  } else if (object_test(L, rt, object, OBJECT_HANDLE)) {
+  } else if (object_test(L, object, OBJECT_HANDLE)) {
     handle_push_place(L, object);
     set_field(L, "made_at");
   }

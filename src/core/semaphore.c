@@ -86,8 +86,8 @@ static int l_lock(lua_State *L) {
 /* --- using --- */
 
 static struct semaphore *check_semaphore(lua_State *L) {
-  struct semaphore *s = object_test(L, runtime_of(L), 1, OBJECT_SEMAPHORE);
-  if (!s) s = object_test(L, runtime_of(L), 1, OBJECT_LOCK);
+  struct semaphore *s = object_test(L, 1, OBJECT_SEMAPHORE);
+  if (!s) s = object_test(L, 1, OBJECT_LOCK);
   if (!s) luaL_typeerror(L, 1, "neap.Lock or neap.Semaphore");
   runtime_check_thread(L, runtime_of(L));
   return s;

@@ -162,9 +162,11 @@ static int l_open(lua_State *L) {
 /* socket:adopt(fd): takes over the socket that a program has made; a negative one is none. */
 static int l_adopt(lua_State *L) {
   struct raw_socket *s = raw_socket_check(L);
-  int fd = (int)luaL_checkinteger(L, 2);
+  lua_Integer number = luaL_checkinteger(L, 2);
+  int fd = number < 0 ? -1 : (int)number;
   union any_address address;
   socklen_t length = sizeof address;
+  luaL_argcheck(L, number <= INT_MAX, 2, "there is no such descriptor");
   runtime_check_open(L, s->rt, "setfd");
   if (fd >= 0 && getsockname(fd, &address.any, &length)) return raw_socket_errno(L);
   disown(s);

@@ -11,7 +11,7 @@ static const char opener_key;
 bool net_option_tls(lua_State *L, int index) {
   if (!options_get(L, index, "tls")) return false;
   bool wanted = lua_toboolean(L, -1);
-  bool valid = lua_isboolean(L, -1) || lua_istable(L, -1) || object_test(L, NULL, -1, OBJECT_TLS_CONTEXT);
+  bool valid = lua_isboolean(L, -1) || lua_istable(L, -1) || object_test(L, -1, OBJECT_TLS_CONTEXT);
   luaL_argcheck(L, valid, index, "the option 'tls' is neither true nor a table of options nor a context");
   lua_pop(L, 1);
   return wanted;

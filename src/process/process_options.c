@@ -293,7 +293,7 @@ static bool read_stdio(const struct reader_of_options *r, int i, struct stdio *s
   *stdio = (struct stdio){.kind = STDIO_NULL, .fd = -1};
   if (!push_option(r, stdio_names[i])) lua_pushvalue(L, r->table + 1 + i);
   int index = lua_gettop(L);
-  struct stream *s = object_test(L, runtime_of(L), index, OBJECT_STREAM);
+  struct stream *s = object_test(L, index, OBJECT_STREAM);
   if (s)
     read_stream(r, i, s, stdio);
   else if (lua_istable(L, index))

@@ -92,7 +92,7 @@ static int l_tls_session(lua_State *L) {
 
 struct tls_session tls_info_session(lua_State *L, int argument, int index, const char *hostname) {
   if (lua_isnil(L, index)) return (struct tls_session){0};
-  struct session *session = object_test(L, runtime_get(L), index, OBJECT_TLS_SESSION);
+  struct session *session = object_test(L, index, OBJECT_TLS_SESSION);
   luaL_argcheck(L, session, argument, "the option 'session' is not what stream:tls_session() gives");
   if (strcasecmp(session->hostname, hostname ? hostname : "") != 0)
     luaL_argerror(L, argument, lua_pushfstring(L, "the session is one with '%s'", session->hostname));

@@ -227,7 +227,7 @@ static int set_certificate(lua_State *L, int index, struct tls_context *context,
 
 struct tls_context *tls_options_test(lua_State *L, int index) {
   struct neap *rt = runtime_get(L);
-  struct tls_context **box = object_test(L, rt, index, OBJECT_TLS_CONTEXT);
+  struct tls_context **box = object_test(L, index, OBJECT_TLS_CONTEXT);
   return box && !rt->closed ? *box : NULL;
 }
 

@@ -113,7 +113,7 @@ static void become_unknown(void *object) {
 }
 
 static struct channel *check_channel(lua_State *L) {
-  struct channel **box = object_test(L, NULL, BOX, OBJECT_CHANNEL);
+  struct channel **box = object_test(L, BOX, OBJECT_CHANNEL);
   if (!box) luaL_typeerror(L, BOX, "neap.Channel");
   runtime_check_thread(L, runtime_of(L));
   return *box;
@@ -533,7 +533,7 @@ static int l_channel(lua_State *L) {
 /* --- crossing to another state --- */
 
 static void *retain(lua_State *L, struct neap *rt, int index) {
-  struct channel *channel = *(struct channel **)object_test(L, rt, index, OBJECT_CHANNEL);
+  struct channel *channel = *(struct channel **)object_test(L, index, OBJECT_CHANNEL);
   become_known(channel);
   return channel;
 }

@@ -201,7 +201,7 @@ static const struct copy_kind *kind_of(lua_State *L, int index) {
   const struct copy_kind *found = NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &kinds_key);
   for (lua_pushnil(L); !found && lua_next(L, -2);) {
-    if (object_test(L, NULL, index, (enum object_kind)lua_tointeger(L, -2))) found = lua_touserdata(L, -1);
+    if (object_test(L, index, (enum object_kind)lua_tointeger(L, -2))) found = lua_touserdata(L, -1);
     lua_pop(L, found ? 2 : 1);
   }
   lua_pop(L, 1);
@@ -249,7 +249,7 @@ static void write_value(struct writer *w, int index);
 
 /* In an error object. */
 static void write_as_string(struct writer *w, int index) {
-  if (object_test(w->L, w->rt, index, OBJECT_TASK))
+  if (object_test(w->L, index, OBJECT_TASK))
     task_push_name(w->L, index);
   else
     luaL_tolstring(w->L, index, NULL);

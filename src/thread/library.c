@@ -27,7 +27,7 @@ enum { WATCHER = 1, FAILURE = 2, USER_VALUES = 2 };
 static const char objects_key;
 
 struct thread *thread_check(lua_State *L, int index) {
-  struct thread **object = object_test(L, NULL, index, OBJECT_THREAD);
+  struct thread **object = object_test(L, index, OBJECT_THREAD);
   if (!object) luaL_typeerror(L, index, "neap.Thread");
   runtime_check_thread(L, runtime_of(L));
   return *object;
@@ -65,7 +65,7 @@ void thread_push(lua_State *L, struct neap *rt, void *thread) {
 }
 
 static void *retain(lua_State *L, struct neap *rt, int index) {
-  struct thread *thread = *(struct thread **)object_test(L, rt, index, OBJECT_THREAD);
+  struct thread *thread = *(struct thread **)object_test(L, index, OBJECT_THREAD);
   thread_hold(thread);
   return thread;
 }
@@ -286,7 +286,7 @@ static void watch(lua_State *L, struct neap *rt, int index, int level) {
 
 static void unwatch(lua_State *L, struct neap *rt, int index) {
   lua_getiuservalue(L, index, WATCHER);
-  struct task *task = object_test(L, rt, -1, OBJECT_TASK);
+  struct task *task = object_test(L, -1, OBJECT_TASK);
   if (task) task_kill(L, rt, task);
   lua_pop(L, 1);
 }
