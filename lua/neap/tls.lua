@@ -52,8 +52,8 @@ local M = {}
 ---@field max_version "1.2"|"1.3"|nil
 ---@field ciphers string? of TLS 1.2, as `openssl ciphers` takes them
 ---@field ciphersuites string? of TLS 1.3
----@field sni { [string]: neap.TLSContext }? other contexts for clients that ask for these names; "*.example.org" is one.
---- Versions, ciphers and tickets stay those of the first
+---@field sni { [string]: neap.TLSContext }? other contexts for clients that ask for these names; "*.example.org" is
+--- one. Versions, ciphers and tickets stay those of the first
 ---@field session_tickets boolean? whether clients may resume their sessions (true)
 
 ---@class neap.TLSOptions: neap.TLSContextOptions

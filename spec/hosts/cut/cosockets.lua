@@ -1,22 +1,13 @@
 -- The sockets of LuaSocket and of OpenResty: connecting, waiting, kept for the next.
 local base = require "neap.socket"
 local cosocket = require "neap.cosocket"
+local forever = require "spec.hosts.forever"
 local neap = require "neap"
 
 local server = assert(neap.start_server(function(stream)
   local _ <close> = guard()
   for line in stream:lines "L" do stream:write(line) end
 end, "127.0.0.1", 0))
-
-local function forever(fn)
-  neap.create_task(function()
-    local _ <close> = guard()
-    while true do
-      fn()
-      neap.sleep(0)
-    end
-  end)
-end
 
 forever(function()
   local tcp = cosocket.tcp()

@@ -1,18 +1,9 @@
 -- Files as streams, and functions on files, whose work is done by libuv's threads.
+local forever = require "spec.hosts.forever"
 local fs = require "neap.fs"
 local neap = require "neap"
 
 local path <const> = folder .. "/file"
-
-local function forever(fn)
-  neap.create_task(function()
-    local _ <close> = guard()
-    while true do
-      fn()
-      neap.sleep(0)
-    end
-  end)
-end
 
 -- The same with a stream of its own, on the same file.
 local function with_file(mode, fn)

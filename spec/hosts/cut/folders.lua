@@ -1,18 +1,9 @@
 -- Folders being read, walked and watched.
+local forever = require "spec.hosts.forever"
 local fs = require "neap.fs"
 local neap = require "neap"
 
 local hosts <const>, own <const> = "spec/hosts", folder .. "/own"
-
-local function forever(fn)
-  neap.create_task(function()
-    local _ <close> = guard()
-    while true do
-      fn()
-      neap.sleep(0)
-    end
-  end)
-end
 
 local function walk(options)
   local count = 0

@@ -1,16 +1,7 @@
 -- Child processes that are waited for, talked to, ended and left.
+local forever = require "spec.hosts.forever"
 local neap = require "neap"
 local subprocess = neap.subprocess
-
-local function forever(fn)
-  neap.create_task(function()
-    local _ <close> = guard()
-    while true do
-      fn()
-      neap.sleep(0)
-    end
-  end)
-end
 
 local kept = assert(subprocess.exec { "cat", stdin = "pipe", stdout = "pipe" })
 for _ = 1, 2 do forever(function() kept:wait() end) end

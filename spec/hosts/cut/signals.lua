@@ -1,20 +1,11 @@
 -- Signals that come, with listeners, handlers and tasks that wait for them; and watched descriptors.
+local forever = require "spec.hosts.forever"
 local neap = require "neap"
 
 local loop, signal = neap.get_event_loop(), neap.signal
 local stat <close> = assert(io.open "/proc/self/stat")
 local pid <const> = stat:read "n"
 local kept = assert(signal.listen("SIGUSR1", "SIGUSR2"))
-
-local function forever(fn)
-  neap.create_task(function()
-    local _ <close> = guard()
-    while true do
-      fn()
-      neap.sleep(0)
-    end
-  end)
-end
 
 loop:add_signal_handler("SIGUSR1", function() end)
 forever(function() signal.send(pid, "SIGUSR1") neap.sleep(0.0001) end)

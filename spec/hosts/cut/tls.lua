@@ -1,5 +1,6 @@
 -- TLS: handshakes, traffic, ends of every kind, and streams that nobody shakes hands with.
 local certificate = require "spec.hosts.certificate"
+local forever = require "spec.hosts.forever"
 local neap = require "neap"
 
 local serving = assert(neap.tls.context { cert_pem = certificate.cert, key_pem = certificate.key })
@@ -13,16 +14,6 @@ end
 local secure = assert(neap.start_server(echo, "127.0.0.1", 0, { tls = serving }))
 local plain = assert(neap.start_server(function(stream) stream:read "a" end, "127.0.0.1", 0))
 local much = ("x"):rep(1000):rep(100)
-
-local function forever(fn)
-  neap.create_task(function()
-    local _ <close> = guard()
-    while true do
-      fn()
-      neap.sleep(0)
-    end
-  end)
-end
 
 local function connect(options)
   local tls = { context = trusting, server_hostname = "localhost" }

@@ -1,18 +1,9 @@
 -- Unix sockets and pipes, servers with room for few, and connections that wait for it.
+local forever = require "spec.hosts.forever"
 local neap = require "neap"
 
 local path = os.tmpname()
 os.remove(path)
-
-local function forever(fn)
-  neap.create_task(function()
-    local _ <close> = guard()
-    while true do
-      fn()
-      neap.sleep(0)
-    end
-  end)
-end
 
 local server = assert(neap.start_unix_server(function(stream)
   stream:write "line\n"
