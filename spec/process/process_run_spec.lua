@@ -162,12 +162,7 @@ describe("run", function()
     local path = children.path()
     local task = neap.create_task(run, { "echo $$ >" .. path .. "; sleep 100 | cat", shell = true })
     local limit <close> = neap.timeout(10)
-    local file
-    repeat
-      neap.sleep(0.005)
-      file = io.open(path)
-    until file and file:seek "end" > 0
-    file:close()
+    repeat neap.sleep(0.005) until children.has_written(path)
     task:cancel()
     assert.is_true(neap.is(stream.raised(task.await, task), neap.CancelledError))
     assert.is_true(children.session_gone(tonumber(children.read(path))))

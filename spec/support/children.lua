@@ -36,6 +36,11 @@ function children.read(path)
   return file:read "a"
 end
 
+function children.has_written(path)
+  local file <close> = io.open(path)
+  return file and file:seek "end" > 0
+end
+
 function children.write(path, text)
   local file <close> = assert(io.open(path, "w"))
   assert(file:write(text))
