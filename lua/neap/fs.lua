@@ -177,11 +177,14 @@ local function identity(stat)
   return stat.dev .. ":" .. stat.ino
 end
 
---- Where links are followed: what it really is, and which folder. One that leads to a folder around it stays a link.
+local LEADS_NOWHERE <const> = { ENOENT = true, ENOTDIR = true, ELOOP = true }
+
+--- Where links are followed: what it really is, and which folder; or why that cannot be told. A link that leads nowhere,
+--- or to a folder around it, stays a link.
 local function follow(walk, path, kind)
   if kind ~= "link" and kind ~= "directory" then return kind end
-  local stat = core.fs_stat(path)
-  if not stat then return kind end
+  local stat, err, code = core.fs_stat(path)
+  if not stat then return kind, nil, not (kind == "link" and LEADS_NOWHERE[code]) and err or nil end
   local id = identity(stat)
   for _, level in ipairs(walk) do
     if level.id == id then return kind end
@@ -222,9 +225,10 @@ function Walk.__call(walk)
   if walk.path then enter_next(walk) end
   local path, kind = take_entry(walk)
   if not path then return nil end
-  local id
-  if walk.follow then kind, id = follow(walk, path, kind) end
+  local id, err
+  if walk.follow then kind, id, err = follow(walk, path, kind) end
   walk.found = nil
+  if err then tell(walk, err) end
   local depth = #walk
   local inward = kind == "directory" and (not walk.follow or id)
   if inward and depth < walk.depth then walk.path, walk.id = path, id end
@@ -261,7 +265,7 @@ end
 ---@class neap.WalkOptions
 ---@field follow boolean? go into the folders that links lead to; a link to a folder around it stays a link
 ---@field depth integer? how deep: 1 is the folder itself
----@field on_error fun(err: neap.OSError)? is told of a folder that cannot be read, which is raised otherwise
+---@field on_error fun(err: neap.OSError)? is told of what cannot be read or followed, which is raised otherwise
 
 --- `for path, type, depth in fs.walk(path) do`: all that is in a folder, and in those in it; a folder comes before what
 --- is in it. A link is a "link", whatever it leads to, unless `follow` is set.

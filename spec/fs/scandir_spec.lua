@@ -236,6 +236,19 @@ describe("fs.walk", function()
     end
   end)
 
+  it("tells of a link that it cannot follow, but not of one that leads nowhere", function()
+    assert(fs.symlink(("x"):rep(300), path "long"))
+    local errors = {}
+    local lines = walk { follow = true, on_error = function(err) errors[#errors + 1] = err end }
+    assert.equal(19, #lines)
+    assert.equal(1, #errors)
+    assert.equal("ENAMETOOLONG", errors[1].code)
+    assert.matches(path "long", tostring(errors[1]), 1, true)
+    local ok, err = pcall(walk, { follow = true })
+    assert.is_false(ok)
+    assert.equal("ENAMETOOLONG", err.code)
+  end)
+
   it("walks deeper than there are descriptors", function()
     dir:shell [[cd a && mkdir -p $(yes x/ | head -400 | tr -d '\n') && for i in $(seq 100); do
       seq -f "a-name-that-takes-up-room-%g" 600 | xargs touch && cd x || exit 1; done]]
