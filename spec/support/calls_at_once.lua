@@ -354,7 +354,7 @@ methods("Loop", neap.get_event_loop, { remove_reader = { 0 }, remove_writer = { 
 functions("tls", neap.tls, { context = {} })
 
 for _, class in ipairs {
-  "Channel", "Failure", "Job", "Process", "TLSContext", "TLSSession", "Thread", "ThreadHandle",
+  "Channel", "Failure", "Job", "Process", "TLSContext", "Thread", "ThreadHandle",
 } do
   calls[class .. ":__gc"] = "only the collector calls it"
 end
