@@ -39,7 +39,7 @@ static int protected_done(lua_State *L) {
   lua_pushcfunction(L, push_result);
   lua_pushvalue(L, TASK);
   int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  luaL_checkstack(L, LUA_MINSTACK, "not enough memory");
   if (status != LUA_OK) {
     future_push_detail(L, TASK, "traceback");
     lua_replace(L, TRACEBACK);

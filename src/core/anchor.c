@@ -82,7 +82,7 @@ static void drop_chunk(lua_State *L, struct anchors *a, int number) {
 
 int anchor_new(lua_State *L, struct neap *rt) {
   struct anchors *a = &rt->anchors;
-  luaL_checkstack(L, 4, NULL);
+  luaL_checkstack(L, 4, "not enough memory");
   runtime_check_open(L, rt, "neap");
   if (a->open == NO_CHUNK) add_chunk(L, rt);
   int number = a->open;

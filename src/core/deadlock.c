@@ -89,7 +89,7 @@ static int push_circle(lua_State *L, struct task *start) {
 
 void deadlock_push_error(lua_State *L, struct neap *rt) {
   luaL_Buffer b;
-  luaL_checkstack(L, 2 * TASKS_NAMED + 20, NULL);
+  luaL_checkstack(L, 2 * TASKS_NAMED + 20, "not enough memory");
   int first = lua_gettop(L) + 1;
   int more = (int)rt->task_count - TASKS_NAMED, count = push_tasks(L, rt);
   int circle = push_circle(L, find_circle(L, rt, first, count));

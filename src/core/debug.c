@@ -40,7 +40,7 @@ void debug_check_swallowed(lua_State *L, struct neap *rt, struct task *task, con
   char message[MESSAGE_MAX];
   if (!task->told || task->named) return;
   task->named = true;
-  luaL_checkstack(L, 10, NULL);
+  luaL_checkstack(L, 10, "not enough memory");
   error_push_place(L);
   snprintf(message, sizeof message,
            "%s at %.150s awaits in a scope that was cancelled: its CancelledError was caught, or its "

@@ -170,7 +170,7 @@ void error_push_cancelled(lua_State *L, int index, int message) {
 
 int error_raise_cancelled(lua_State *L, struct neap *rt) {
   struct task *task = rt->current;
-  luaL_checkstack(L, 6, NULL);
+  luaL_checkstack(L, 6, "not enough memory");
   task->delivered = true;
   task->told = true;
   task_push(L, task);
@@ -301,7 +301,7 @@ static void add_where(lua_State *L, int error) {
 }
 
 void error_push_traceback(lua_State *L, lua_State *thread, int index, int level) {
-  luaL_checkstack(L, 12, NULL);
+  luaL_checkstack(L, 12, "not enough memory");
   index = lua_absindex(L, index);
   push_origin_traceback(L, index);
   if (lua_isnil(L, -1)) {

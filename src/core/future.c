@@ -252,7 +252,7 @@ static void guard(lua_State *L, struct neap *rt, int index) {
 
 void future_fail(lua_State *L, struct neap *rt, int index, enum future_state state) {
   if (state == FUTURE_FAILED) {
-    luaL_checkstack(L, 6, NULL);
+    luaL_checkstack(L, 6, "not enough memory");
     guard(L, rt, lua_absindex(L, index));
   }
   settle(L, rt, lua_absindex(L, index), lua_touserdata(L, index), "set_exception");
@@ -474,7 +474,7 @@ static void report_living(lua_State *L, struct neap *rt) {
 }
 
 void future_report_failures(lua_State *L, struct neap *rt, bool all) {
-  luaL_checkstack(L, 10, NULL);
+  luaL_checkstack(L, 10, "not enough memory");
   if (rt->unread) report_collected(L, rt);
   if (!all) return;
   report_living(L, rt);

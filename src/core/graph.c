@@ -49,7 +49,7 @@ static void add_frames(lua_State *L, lua_State *co) {
 static int l_frames(lua_State *L) {
   struct task *task = task_check(L, runtime_of(L), 1);
   lua_settop(L, 1);
-  luaL_checkstack(L, 12, NULL);
+  luaL_checkstack(L, 12, "not enough memory");
   int count = future_done(&task->future) ? 0 : coroutine_push_chain(L, task->L);
   lua_newtable(L);
   for (int i = count; i > 0; i--) add_frames(L, lua_tothread(L, 1 + i));

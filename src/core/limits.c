@@ -112,7 +112,7 @@ static int make_error(lua_State *L) {
 /* The same error for the whole step: a loop that catches it makes no new one each time. Without memory for
  * one it is the one that was made in the beginning. */
 static int raise_excess(lua_State *L, struct limits *limits) {
-  luaL_checkstack(L, 8, NULL);
+  luaL_checkstack(L, 8, "not enough memory");
   if (!limits->has_error) {
     lua_pushcfunction(L, make_error);
     lua_pushlightuserdata(L, limits);

@@ -106,7 +106,7 @@ static int refuse(lua_State *L, struct neap *rt, const char *name) {
   if (rt->barrier && lua_isyieldable(L))
     return error_misuse(L, "%s: cannot wait here: the coroutine was resumed where Lua cannot yield",
                       name);
-  luaL_checkstack(L, 12, NULL);
+  luaL_checkstack(L, 12, "not enough memory");
   push_barrier_name(L);
   if (lua_isnil(L, -1))
     return error_misuse(L, "%s: cannot wait here: Lua cannot yield in a callback of C code", name);
@@ -130,7 +130,7 @@ static struct task *check_awaiting(lua_State *L, struct neap *rt, const char *na
 
 /* Lua gives each C function more than that to begin with. */
 static void reserve_slots(lua_State *L) {
-  if (lua_gettop(L) > LUA_MINSTACK - PUSH_SLOTS) luaL_checkstack(L, PUSH_SLOTS, NULL);
+  if (lua_gettop(L) > LUA_MINSTACK - PUSH_SLOTS) luaL_checkstack(L, PUSH_SLOTS, "not enough memory");
 }
 
 /* Out of line: beginning an op is to be quick. */

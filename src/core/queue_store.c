@@ -122,7 +122,7 @@ static void move_entry(lua_State *L, int table, lua_Integer from, lua_Integer to
 
 static void heap_add(lua_State *L, struct store *store, int box, int item) {
   lua_Integer arrivals = store->arrivals, hole = store->count + 1, end;
-  luaL_checkstack(L, 10, NULL);
+  luaL_checkstack(L, 10, "not enough memory");
   lua_getiuservalue(L, box, STORE_ITEMS);
   int table = lua_gettop(L);
   for (end = hole; end > 1 && !entry_is_before(L, box, table, end / 2, item, arrivals); end /= 2)
@@ -168,7 +168,7 @@ static int find_way(lua_State *L, struct store *store, int box, int table, lua_I
 
 static void heap_take(lua_State *L, struct store *store, int box) {
   lua_Integer way[LEVELS], arrivals = store->arrivals;
-  luaL_checkstack(L, 10, NULL);
+  luaL_checkstack(L, 10, "not enough memory");
   lua_getiuservalue(L, box, STORE_ITEMS);
   int table = lua_gettop(L);
   int length = find_way(L, store, box, table, way);

@@ -120,7 +120,7 @@ static void tell_plainly(struct neap *rt, const char *message, const char *error
 static int call_handler(lua_State *L) {
   struct neap *rt = runtime_of(L);
   const struct request *request = lua_touserdata(L, 1);
-  luaL_checkstack(L, 12, NULL);
+  luaL_checkstack(L, 12, "not enough memory");
   enter_context(L, rt, 3);
   push_context(L, request, 2, 3);
   report_push_default_handler(L);

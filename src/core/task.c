@@ -129,7 +129,7 @@ static void fill_stack(lua_State *L, struct task *task, int index, int nargs) {
 
 struct task *task_new(lua_State *L, struct neap *rt, int index, int level) {
   int nargs = lua_gettop(L) - index;
-  luaL_checkstack(L, 6, NULL);
+  luaL_checkstack(L, 6, "not enough memory");
   if (rt->limits) limits_check_task(L, rt);
   struct task *task = object_new(L, rt, OBJECT_TASK, sizeof *task, FUTURE_USER_VALUES);
   *task = (struct task){.runnable = {.kind = RUN_TASK, .budget = TASK_BUDGET}};
@@ -315,7 +315,7 @@ static void close_killed(lua_State *L, struct neap *rt, struct task *task) {
 
 bool task_kill(lua_State *L, struct neap *rt, struct task *task) {
   if (future_done(&task->future) || task == rt->current || task->dying) return false;
-  luaL_checkstack(L, 6, NULL);
+  luaL_checkstack(L, 6, "not enough memory");
   task_push(L, task);
   int index = lua_gettop(L);
   future_push_detail(L, index, "message");

@@ -116,7 +116,7 @@ static int l_set_name(lua_State *L) {
 static void push_stack(lua_State *L, struct task *task) {
   luaL_Buffer b;
   int top = lua_gettop(L), count = coroutine_push_chain(L, task->L);
-  luaL_checkstack(L, 12, NULL);
+  luaL_checkstack(L, 12, "not enough memory");
   luaL_buffinit(L, &b);
   for (int i = count; i > 0; i--) {
     if (i < count) luaL_addstring(&b, "\nresumed by\n");
@@ -187,7 +187,7 @@ static int push_progress(lua_State *L, struct neap *rt, struct task *task) {
 static int l_tostring(lua_State *L) {
   struct neap *rt = runtime_of(L);
   struct task *task = task_check(L, rt, 1);
-  luaL_checkstack(L, 10, NULL);
+  luaL_checkstack(L, 10, "not enough memory");
   task_push_name(L, 1);
   lua_pushfstring(L, "<Task '%s'", lua_tostring(L, -1));
   if (future_done(&task->future))

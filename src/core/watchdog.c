@@ -182,7 +182,7 @@ static void push_traceback(lua_State *L, struct task *task) {
 static int notice(lua_State *L) {
   struct neap *rt = lua_touserdata(L, 1);
   const char *name = NULL;
-  luaL_checkstack(L, 16, NULL);
+  luaL_checkstack(L, 16, "not enough memory");
   push_traceback(L, rt->current);
   if (rt->current) {
     task_push(L, rt->current);

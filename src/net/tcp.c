@@ -74,7 +74,7 @@ static const char *push_target(lua_State *L) {
 static void tell_attempts(lua_State *L, const struct race *race) {
   char name[ADDRESS_MAX];
   luaL_Buffer message;
-  luaL_checkstack(L, 8, NULL);
+  luaL_checkstack(L, 8, "not enough memory");
   int error = lua_gettop(L);
   lua_createtable(L, race->count, 0);
   for (int i = 0; i < race->count; i++) {

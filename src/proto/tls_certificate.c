@@ -141,7 +141,7 @@ static int describe(lua_State *L) {
 }
 
 void tls_certificate_push(lua_State *L, X509 *certificate) {
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  luaL_checkstack(L, LUA_MINSTACK, "not enough memory");
   struct description what = {certificate, get_names(certificate)};
   lua_pushcfunction(L, describe);
   lua_pushlightuserdata(L, &what);

@@ -268,7 +268,7 @@ static int fill_in(lua_State *L, int index, struct tls_context *context, const c
 }
 
 int tls_options_push(lua_State *L, int index, const char *operation) {
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  luaL_checkstack(L, LUA_MINSTACK, "not enough memory");
   check_files(L, index);
   struct tls_context *context = push_new(L);
   if (!context) return no_memory(L, operation);

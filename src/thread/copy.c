@@ -391,7 +391,7 @@ static void write_contents(struct writer *w) {
 static int protected_write(lua_State *L) {
   struct writer *w = lua_touserdata(L, 1);
   int values = lua_gettop(L) - 1;
-  luaL_checkstack(L, 20, NULL);
+  luaL_checkstack(L, 20, "not enough memory");
   lua_newtable(L);
   lua_replace(L, 1);
   w->L = L;

@@ -194,7 +194,7 @@ static void push_place(lua_State *L, const struct path *path, const struct copy_
 void copy_path_push(lua_State *L, const struct copy_place *place, const struct copy_frame *frame,
                     const struct copy_names *names) {
   struct path path = {frame, names};
-  luaL_checkstack(L, 24, NULL);
+  luaL_checkstack(L, 24, "not enough memory");
   push_place(L, &path, place);
   int text = lua_gettop(L) - 1, object = text + 1, parts = 0;
   if (place->part != COPY_VALUE)

@@ -118,7 +118,7 @@ static void task_has_ended(struct neap *rt, struct waiter *waiter, struct future
 static int protected_begin(lua_State *L) {
   struct job *job = lua_touserdata(L, 1);
   struct neap *rt = runtime_get(L);
-  luaL_checkstack(L, 10, NULL);
+  luaL_checkstack(L, 10, "not enough memory");
   lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, job);
   lua_pushcfunction(L, body);

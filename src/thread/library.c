@@ -114,7 +114,7 @@ static int push_end(lua_State *L, struct thread *thread) {
 static int protected_keep_failure(lua_State *L) {
   struct thread *thread = lua_touserdata(L, 1);
   struct neap *rt = runtime_get(L);
-  luaL_checkstack(L, 10, NULL);
+  luaL_checkstack(L, 10, "not enough memory");
   thread_push(L, rt, thread);
   future_new(L, rt);
   push_name(L, thread);

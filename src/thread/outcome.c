@@ -87,7 +87,7 @@ void outcome_push_error(lua_State *L, const struct outcome *outcome, const char 
 }
 
 int outcome_push(lua_State *L, const struct outcome *outcome, const char *name) {
-  luaL_checkstack(L, 6, NULL);
+  luaL_checkstack(L, 6, "not enough memory");
   if (outcome->kind == OUTCOME_VALUES) return message_push(L, outcome->message);
   outcome_push_error(L, outcome, name);
   error_note_copied(L, -2, -1, name);

@@ -98,7 +98,7 @@ static void name_core(lua_State *L, int names) {
 
 /* A module's own name is better than those it has as a field. */
 static void make_names(lua_State *L) {
-  luaL_checkstack(L, 16, NULL);
+  luaL_checkstack(L, 16, "not enough memory");
   lua_newtable(L);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "k");
@@ -168,7 +168,7 @@ bool reference_push(lua_State *L, int index) {
 
 void reference_resolve(lua_State *L) {
   int name = lua_gettop(L);
-  luaL_checkstack(L, 6, NULL);
+  luaL_checkstack(L, 6, "not enough memory");
   const char *field = push_module(L, name);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);

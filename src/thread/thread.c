@@ -179,7 +179,7 @@ static int protected_begin(lua_State *L) {
   struct thread *thread = lua_touserdata(L, 1);
   struct neap *rt = runtime_get(L);
   struct thread_room *room = thread_room(L);
-  luaL_checkstack(L, 12, NULL);
+  luaL_checkstack(L, 12, "not enough memory");
   thread_hold(thread);
   room->self = thread;
   rt->debug = thread->debug;
