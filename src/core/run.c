@@ -173,8 +173,10 @@ enum run_result runtime_run(struct neap *rt, struct future *until) {
   return leave(rt, was_running, RUN_DONE);
 }
 
+bool runtime_is_idle(const struct neap *rt) { return rt->asleep && rt->running && !rt->ready_head; }
+
 void runtime_run_woken(struct neap *rt) {
-  if (!rt->asleep || !rt->running) return;
+  if (!rt->ready_head) return;
   rt->asleep = false;
   watchdog_note(rt, true);
   run_ready(rt, NEVER);

@@ -2,6 +2,7 @@
 #ifndef NEAP_CORE_RUN_H
 #define NEAP_CORE_RUN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct future;
@@ -23,9 +24,9 @@ enum run_result runtime_run(struct neap *rt, struct future *until);
 /* Runs what is ready, and what becomes so, for [budget] nanoseconds at most, and never blocks. */
 enum run_result runtime_step(struct neap *rt, int64_t budget);
 
-/* From a callback of libuv's: runs what this poll has woken so far, instead of when it is over. Nothing else was
- * ready when it began, so the order stays. Does nothing where that cannot be known: in a poll that does not wait, or
- * in a host's. */
+/* Whether the loop waits in a poll of its own and nothing is ready: what a callback of libuv's wakes then may run at
+ * once, behind the callback, since it is all that there is to run. */
+bool runtime_is_idle(const struct neap *rt);
 void runtime_run_woken(struct neap *rt);
 
 /* One turn of what is ready, for a loop that is run by somebody else. */

@@ -1,7 +1,6 @@
 /* The one block that a runtime's reads go into, so that idle connections hold no memory and busy ones
  * are not copied. What a poll has received lies there until the next poll: by then it is used up, or
- * its owner keeps a copy. When the block is full the readers it has woken run at once; what they leave no room for
- * waits in the kernel for the next poll. */
+ * its owner keeps a copy. When the block is full the rest waits in the kernel for the next poll. */
 #ifndef NEAP_IO_SLAB_H
 #define NEAP_IO_SLAB_H
 
@@ -39,8 +38,8 @@ static inline void slab_use(struct slab *slab, size_t length) {
   slab->used += length;
 }
 
-/* When what a libuv callback has received was handed on: a full block makes the tasks that were woken run. */
-void slab_relieve(struct slab *slab);
+/* When what was received was handed on: begins anew if nobody borrows. */
+void slab_reuse(struct slab *slab);
 
 /* [borrower] will be told when the bytes go, unless it unlinks itself before. */
 static inline void slab_lend(struct slab *slab, struct borrower *borrower) {

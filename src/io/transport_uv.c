@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/run.h"
+
 enum { CLOSE_LIMIT_MS = 5000 };
 
 /* Its handle has it as [data]. It is allocated without what its kind of handle does not need. */
@@ -60,9 +62,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   struct transport *t = stream->data;
   if (n > 0) {
     struct slab *slab = t->slab;
+    bool idle = runtime_is_idle(slab->rt);
     slab_use(slab, (size_t)n);
     t->events->received(t->owner, buf->base, (size_t)n);
-    slab_relieve(slab); /* [t] may be gone then */
+    if (idle) runtime_run_woken(slab->rt); /* [t] may be gone then */
+    slab_reuse(slab);
   } else if (n < 0 && !(n == UV_ENOBUFS && buf->len == 0 && t->slab->bytes)) {
     int status = n != UV_EOF ? (int)n : t->error == UV_ECONNRESET ? t->error : how_it_ended(t);
     transport_stop(t);
