@@ -179,8 +179,8 @@ end
 
 local LEADS_NOWHERE <const> = { ENOENT = true, ENOTDIR = true, ELOOP = true }
 
---- Where links are followed: what it really is, and which folder; or why that cannot be told. A link that leads nowhere,
---- or to a folder around it, stays a link.
+--- Where links are followed: what it really is, and which folder; or why that cannot be told. A link that leads
+--- nowhere, or to a folder around it, stays a link.
 local function follow(walk, path, kind)
   if kind ~= "link" and kind ~= "directory" then return kind end
   local stat, err, code = core.fs_stat(path)
