@@ -106,8 +106,8 @@ void thread_room_open(lua_State *L, struct neap *rt, const struct thread_host *h
   *room = (struct thread_room){.resource = {.close = close_room, .no_handle = true}, .rt = rt, .host = host};
   list_init(&room->children);
   list_init(&room->jobs);
-  list_append(&rt->resources, &room->resource.link);
   live_as_long(L);
+  list_append(&rt->resources, &room->resource.link); /* not before it is held: that may fail */
   lua_rawsetp(L, LUA_REGISTRYINDEX, &room_key);
   copy_open(L, rt);
   channel_open(L, rt);
