@@ -3,6 +3,8 @@
 #include <lua.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,8 +12,15 @@
 
 #include "neap.h"
 
-static void *call(void *L) {
-  lua_pushboolean(L, lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0) == LUA_OK);
+struct caller {
+  lua_State *L;
+  pid_t id; /* of the thread */
+};
+
+static void *call(void *argument) {
+  struct caller *caller = argument;
+  caller->id = gettid();
+  lua_pushboolean(caller->L, lua_pcall(caller->L, lua_gettop(caller->L) - 1, LUA_MULTRET, 0) == LUA_OK);
   return NULL;
 }
 
@@ -25,8 +34,10 @@ static int l_in_thread(lua_State *L) {
   lua_insert(L, 1);
   luaL_checkstack(other, nargs, NULL);
   lua_xmove(L, other, nargs);
-  if (pthread_create(&thread, NULL, call, other)) return luaL_error(L, "cannot start a thread");
+  struct caller caller = {.L = other};
+  if (pthread_create(&thread, NULL, call, &caller)) return luaL_error(L, "cannot start a thread");
   pthread_join(thread, NULL);
+  while (tgkill(getpid(), caller.id, 0) == 0) sched_yield(); /* the system lists it for a moment more */
   int count = lua_gettop(other);
   luaL_checkstack(L, count, NULL);
   lua_xmove(other, L, count);
