@@ -150,13 +150,16 @@ describe("what a program has finalized", function()
         local ok, message = pcall(fn, ...)
         assert(not ok and message:find(text, 1, true), message)
       end
-      local channel, thread = finalized(neap.Channel()), neap.thread(function() end)
+      local channel, gate = finalized(neap.Channel()), neap.Channel()
+      local thread = neap.thread(function() gate:receive() end)
       refused("neap.Channel expected", channel.send, channel, 1)
       refused("neap.Channel expected", tostring, channel)
       refused("cannot copy ", neap.Channel().send_nowait, neap.Channel(), channel)
       local call, join = thread:call_soon_threadsafe(function() end), thread.join
       refused("neap.ThreadHandle expected", call.cancel, finalized(call))
+      gate:send(1)
       thread:join()
+      while #neap.all_tasks() > 1 do neap.sleep(0) end -- one of them joins the thread, too
       refused("neap.Thread expected", join, finalized(thread))
       refused("neither true", neap.open_connection, "127.0.0.1", 1, { tls = finalized(neap.tls.context()) })
       print "done"
