@@ -39,14 +39,4 @@ static inline struct list *list_first(const struct list *head) {
   return list_empty(head) ? NULL : head->next;
 }
 
-/* Moves all members of [from] to the end of [to]. */
-static inline void list_splice(struct list *to, struct list *from) {
-  if (list_empty(from)) return;
-  from->next->prev = to->prev;
-  from->prev->next = to;
-  to->prev->next = from->next;
-  to->prev = from->prev;
-  list_init(from);
-}
-
 #endif

@@ -62,8 +62,7 @@ static int function_returned(lua_State *L, int status, lua_KContext context) {
 /* await(awaitable, ...): waits for a task, a future, a coroutine, or for a function, which is called
  * in the running task with the arguments; returns all the values, or raises the error. */
 static int l_await(lua_State *L) {
-  struct neap *rt = runtime_of(L);
-  if (future_test(L, rt, 1)) {
+  if (future_test(L, 1)) {
     lua_settop(L, 1);
     return future_await(L, 1, "await");
   }
@@ -205,12 +204,11 @@ static int l_wait_many(lua_State *L) {
 
 /* all_futures(list, count): whether the first so many are tasks or futures. */
 static int l_all_futures(lua_State *L) {
-  struct neap *rt = runtime_of(L);
   lua_Integer count = luaL_checkinteger(L, 2);
   bool all = true;
   for (lua_Integer i = 1; all && i <= count; i++) {
     lua_geti(L, 1, i);
-    all = future_test(L, rt, -1) != NULL;
+    all = future_test(L, -1) != NULL;
     lua_pop(L, 1);
   }
   lua_pushboolean(L, all);

@@ -15,13 +15,13 @@ enum { PACKED = 2 };
  * memory, could not take them out of a list), and those collected unread. */
 static const char failed_key, unread_key;
 
-struct future *future_test(lua_State *L, struct neap *rt, int index) {
+struct future *future_test(lua_State *L, int index) {
   struct future *future = object_test(L, index, OBJECT_TASK);
   return future ? future : object_test(L, index, OBJECT_FUTURE);
 }
 
 struct future *future_check(lua_State *L, struct neap *rt, int index) {
-  struct future *future = future_test(L, rt, index);
+  struct future *future = future_test(L, index);
   if (!future) luaL_typeerror(L, index, "neap.Future or neap.Task");
   runtime_check_thread(L, rt);
   return future;
@@ -554,7 +554,7 @@ static int l_future_tostring(lua_State *L) {
 }
 
 static int l_isfuture(lua_State *L) {
-  lua_pushboolean(L, future_test(L, runtime_of(L), 1) != NULL);
+  lua_pushboolean(L, future_test(L, 1) != NULL);
   return 1;
 }
 

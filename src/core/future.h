@@ -44,7 +44,7 @@ void future_init(struct neap *rt, struct future *future, bool is_task);
 struct future *future_new(lua_State *L, struct neap *rt);
 
 /* The future or task at [index], or NULL. */
-struct future *future_test(lua_State *L, struct neap *rt, int index);
+struct future *future_test(lua_State *L, int index);
 struct future *future_check(lua_State *L, struct neap *rt, int index);
 
 static inline bool future_done(const struct future *future) {

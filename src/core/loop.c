@@ -79,7 +79,7 @@ static void drive(lua_State *L, struct neap *rt, int index, const char *call) {
 
 /* Replaces the awaitable at [index], and the arguments above it, by its task or future. */
 static struct future *to_future(lua_State *L, struct neap *rt, int index) {
-  struct future *future = future_test(L, rt, index);
+  struct future *future = future_test(L, index);
   if (future) {
     lua_settop(L, index);
     return future;

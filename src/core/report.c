@@ -52,7 +52,7 @@ static void set_field(lua_State *L, const char *name) { lua_setfield(L, -2, name
 
 /* What is known of the object: its traceback and the place where it was made. */
 static void add_details(lua_State *L, struct neap *rt, int object) {
-  if (future_test(L, rt, object)) {
+  if (future_test(L, object)) {
     future_push_detail(L, object, "traceback");
     set_field(L, "traceback");
     future_push_detail(L, object, "made_at");
@@ -94,7 +94,7 @@ static void push_context(lua_State *L, const struct request *request, int value,
 
 /* Outside tasks the handler sees the context variables of the failed task. */
 static void enter_context(lua_State *L, struct neap *rt, int object) {
-  if (!rt->has_contexts || rt->current || !future_test(L, rt, object)) return;
+  if (!rt->has_contexts || rt->current || !future_test(L, object)) return;
   future_push_detail(L, object, "context");
   context_set(L, rt);
 }
